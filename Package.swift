@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours: Swift 6, memory safety spelled out, a warning is an error.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "ebeed",
+    products: [
+        .executable(name: "ebeed", targets: ["ebeed"]),
+        .executable(name: "ebeectl", targets: ["ebeectl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // The record layout, shared with the BPF programs; nothing here is compiled, only imported.
+        .systemLibrary(name: "CEvents", path: "bpf"),
+        .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "CLinux"),
+
+        .target(name: "EbeeRecord", dependencies: ["CEvents"], swiftSettings: strict),
+        .target(name: "EbeeWindow", dependencies: ["EbeeRecord", "CLinux"], swiftSettings: strict),
+        .target(
+            name: "EbeeKernel", dependencies: ["EbeeWindow", "EbeeRecord", "CLibbpf", "CLinux"],
+            resources: [.embedInCode("Objects/execsnoop.bpf.o"), .embedInCode("Objects/rmdetect.bpf.o")],
+            swiftSettings: strict),
+        .target(
+            name: "EbeeJournal", dependencies: ["EbeeWindow", "EbeeRecord", "CSystemd"], swiftSettings: strict),
+        .target(name: "EbeeProtocol", swiftSettings: strict),
+        .target(
+            name: "EbeeServer",
+            dependencies: [
+                "EbeeProtocol", "EbeeWindow", "EbeeRecord", "CLinux",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+            ], swiftSettings: strict),
+        .target(
+            name: "EbeeDaemon",
+            dependencies: [
+                "EbeeKernel", "EbeeJournal", "EbeeServer", "EbeeWindow", "EbeeRecord", "EbeeProtocol", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
+            ], swiftSettings: strict),
+        .executableTarget(name: "ebeed", dependencies: ["EbeeDaemon"], swiftSettings: strict),
+
+        .target(
+            name: "EbeeClient",
+            dependencies: [
+                "EbeeProtocol",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+            ], swiftSettings: strict),
+        .executableTarget(name: "ebeectl", dependencies: ["EbeeClient"], swiftSettings: strict),
+
+        .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
+    ]
+)

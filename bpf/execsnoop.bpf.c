@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Every program execution that succeeds, and the exit of the process that ran it.
+ *
+ * Hook: the tracepoint sched_process_exec, which every way of executing passes once it can't fail any more
+ * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Three programs share the body: the daemon loads the
+ * best one that the kernel takes.
+ */
+#include "record.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Processes whose execution was reported, by tgid: what an exit is joined to. The least used go first. */
+struct execution {
+	__u64 start;
+	__u64 time;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct execution);
+} running SEC(".maps");
+
+static __always_inline int on_exec(__u64 binprm_address)
+{
+	struct scratch *scratch = this_scratch();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct execution execution = {};
+
+	if (!scratch || !begin(scratch, task, EBEE_EXEC, sizeof(struct ebee_process)))
+		return 0;
+	execution.time = ((struct ebee_header *)scratch->bytes)->time;
+	execution.start = start_time(task);
+	collect_process(binprm_address);
+	if (emit(scratch, true))
+		bpf_map_update_elem(&running, &tgid, &execution, BPF_ANY);
+	return 0;
+}
+
+static __always_inline int on_exit(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct execution *found, execution;
+	struct scratch *scratch;
+	struct ebee_exit *exit;
+	struct signal_struct *signal;
+
+	/* Each thread passes here; the process ends with the last one, counted down before (do_exit()). */
+	signal = BPF_CORE_READ(task, signal);
+	if (BPF_CORE_READ(signal, live.counter) != 0)
+		return 0;
+	found = bpf_map_lookup_elem(&running, &tgid);
+	if (!found)
+		return 0;
+	execution = *found;
+	/* Two last threads may get here at once: whoever deletes the entry reports. */
+	if (bpf_map_delete_elem(&running, &tgid))
+		return 0;
+	scratch = this_scratch();
+	if (!scratch || !begin(scratch, task, EBEE_EXIT, sizeof(*exit)))
+		return 0;
+	exit = (struct ebee_exit *)scratch->bytes;
+	exit->start = execution.start;
+	exit->duration = exit->header.time - execution.time;
+	exit->padding = 0;
+	/* As wait(2) sees it (kernel/exit.c, wait_task_zombie()): SIGNAL_GROUP_EXIT is 4. */
+	if (BPF_CORE_READ(signal, flags) & 4)
+		exit->status = BPF_CORE_READ(signal, group_exit_code);
+	else
+		exit->status = BPF_CORE_READ(task, group_leader, exit_code);
+	emit(scratch, false);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(exec_tp_btf, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
+{
+	return on_exec(address_of(binprm));
+}
+
+SEC("raw_tp/sched_process_exec")
+int exec_raw_tp(struct bpf_raw_tracepoint_args *context)
+{
+	return on_exec(context->args[2]);
+}
+
+/* Without access to the binprm: no interpreter, and no count of the arguments that were cut off. */
+SEC("tp/sched/sched_process_exec")
+int exec_tp(void *context)
+{
+	return on_exec(0);
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_tp_btf(void *context)
+{
+	return on_exit();
+}
+
+SEC("raw_tp/sched_process_exit")
+int exit_raw_tp(void *context)
+{
+	return on_exit();
+}
+
+SEC("tp/sched/sched_process_exit")
+int exit_tp(void *context)
+{
+	return on_exit();
+}
