@@ -29,28 +29,30 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CLinux"),
 
-        .target(name: "EbeeRecord", dependencies: ["CEvents"], swiftSettings: strict),
-        .target(name: "EbeeWindow", dependencies: ["EbeeRecord", "CLinux"], swiftSettings: strict),
+        .target(name: "EbeeProtocol", swiftSettings: strict),
+        .target(name: "EbeeRecord", dependencies: ["EbeeProtocol", "CEvents", "CLinux"], swiftSettings: strict),
+        .target(name: "EbeeWindow", dependencies: ["EbeeRecord", "CEvents", "CLinux"], swiftSettings: strict),
         .target(
-            name: "EbeeKernel", dependencies: ["EbeeWindow", "EbeeRecord", "CLibbpf", "CLinux"],
+            name: "EbeeKernel", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CLibbpf", "CLinux"],
             resources: [.embedInCode("Objects/execsnoop.bpf.o"), .embedInCode("Objects/rmdetect.bpf.o")],
             swiftSettings: strict),
         .target(
-            name: "EbeeJournal", dependencies: ["EbeeWindow", "EbeeRecord", "CSystemd"], swiftSettings: strict),
-        .target(name: "EbeeProtocol", swiftSettings: strict),
+            name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CSystemd"],
+            swiftSettings: strict),
         .target(
             name: "EbeeServer",
             dependencies: [
-                "EbeeProtocol", "EbeeWindow", "EbeeRecord", "CLinux",
+                "EbeeProtocol", "EbeeWindow", "EbeeRecord", "CEvents", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOExtras", package: "swift-nio-extras"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "EbeeDaemon",
             dependencies: [
-                "EbeeKernel", "EbeeJournal", "EbeeServer", "EbeeWindow", "EbeeRecord", "EbeeProtocol", "CLinux",
+                "EbeeKernel", "EbeeSystemd", "EbeeServer", "EbeeWindow", "EbeeRecord", "EbeeProtocol", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -173,6 +173,15 @@ struct ebee_lost {
 	__u32 padding;
 };
 
+/* What the daemon tells a program before it is loaded: the section .rodata.settings. */
+struct ebee_settings {
+	__u64 cgroup_root;     /* inode number of the root of the mounted cgroup tree */
+	__u32 pid;	       /* the daemon, as its own pid namespace sees it; what it does is not reported */
+	__u32 pid_namespace;   /* inode number of that namespace */
+	__u32 arguments_limit; /* bytes, at most EBEE_ARGUMENTS_MAX */
+	__u32 report_failed;   /* 1: also deletions that fail */
+};
+
 /* One per cpu and program, in the map `accounts`. */
 struct ebee_account {
 	__u64 sequence; /* of the newest event */
@@ -193,6 +202,7 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
+EBEE_ASSERT_SIZE(struct ebee_settings, 24);
 EBEE_ASSERT_SIZE(struct ebee_account, 32);
 
 #endif

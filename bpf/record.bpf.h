@@ -23,11 +23,7 @@
 /* Pid namespaces nest at most 32 deep (MAX_PID_NS_LEVEL). */
 #define PID_LEVELS 33
 
-/* Settings, written by the daemon before the programs are loaded. */
-const volatile __u32 self_pid = 0;	       /* the daemon, as its own pid namespace sees it */
-const volatile __u32 self_pid_namespace = 0;   /* inode number of that namespace */
-const volatile __u64 self_cgroup_root = 1;     /* inode number of the root of the mounted cgroup tree */
-const volatile __u32 arguments_limit = 16384;  /* bytes, at most EBEE_ARGUMENTS_MAX */
+const volatile struct ebee_settings settings SEC(".rodata.settings") = {};
 
 /* Where a record is put together before it is copied into the ring at its true length. */
 struct scratch {
@@ -122,7 +118,7 @@ __noinline __u32 visible_pid(__u64 pid_address)
 
 		if (i > level)
 			break;
-		if (BPF_CORE_READ(upid, ns, ns.inum) == self_pid_namespace)
+		if (BPF_CORE_READ(upid, ns, ns.inum) == settings.pid_namespace)
 			return BPF_CORE_READ(upid, nr);
 		upid_address += bpf_core_type_size(struct upid);
 	}
@@ -148,7 +144,7 @@ static __always_inline bool begin(struct scratch *scratch, struct task_struct *t
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	__u32 pid = visible_pid((__u64)BPF_CORE_READ(leader, thread_pid));
 
-	if (!pid || pid == self_pid)
+	if (!pid || pid == settings.pid)
 		return false;
 	header->kind = kind;
 	header->time = bpf_ktime_get_boot_ns();
@@ -250,7 +246,7 @@ __noinline int walk_cgroup(__u64 kernfs_address)
 			parent = BPF_CORE_READ(since, __parent);
 		else
 			parent = BPF_CORE_READ(before, parent);
-		if (!parent || BPF_CORE_READ(node, id) == self_cgroup_root)
+		if (!parent || BPF_CORE_READ(node, id) == settings.cgroup_root)
 			return 0;
 		if (!append_component(scratch, BPF_CORE_READ(node, name), end))
 			break;
@@ -296,7 +292,7 @@ __noinline __u32 read_arguments(__u64 mm_address)
 	struct mm_struct *mm = (struct mm_struct *)mm_address;
 	__u64 start = BPF_CORE_READ(mm, arg_start);
 	__u64 length = BPF_CORE_READ(mm, arg_end) - start;
-	__u32 limit = arguments_limit;
+	__u32 limit = settings.arguments_limit;
 	__u32 flags = 0;
 
 	if (!scratch || !length)

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Swift's Glibc module doesn't offer, one function each, no logic.
+#ifndef EBEE_LINUX_SHIM_H
+#define EBEE_LINUX_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// The symbol of an errno (`EPERM`), NULL for a number that has none. strerrorname_np(3) needs _GNU_SOURCE.
+const char *ebee_errno_name(int number);
+
+/// An anonymous memory file (memfd_create(2), which needs _GNU_SOURCE) of `size` bytes, closed on exec; -1 and errno.
+int ebee_memory_file(const char *name, size_t size);
+
+/// Mounts a pseudo filesystem; mount(2)'s flags are macros that Swift can't see. 0, or -1 and errno.
+int ebee_mount_tracefs(const char *target);
+int ebee_unmount(const char *target);
+
+/// A full barrier (C11 seq_cst fence).
+void ebee_fence(void);
+
+/// Names the calling thread for ps and gdb (pthread_setname_np, _GNU_SOURCE); at most 15 bytes count.
+void ebee_name_thread(const char *name);
+
+/// Bind a listening socket at `path` with the mode: created in place with that mode, never wider for a moment (umask).
+/// The descriptor, or -1 and errno.
+int ebee_listen(const char *path, unsigned mode, int backlog);
+
+/// True when something accepts connections on the Unix socket at `path`; false when nobody does (ECONNREFUSED, ENOENT);
+/// on another error false, with errno set to it, else 0.
+bool ebee_answers(const char *path);
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "linux_shim.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+const char *ebee_errno_name(int number) { return strerrorname_np(number); }
+
+int ebee_memory_file(const char *name, size_t size)
+{
+    int file = memfd_create(name, MFD_CLOEXEC);
+
+    if (file >= 0 && ftruncate(file, (off_t)size) < 0) {
+        int error = errno;
+
+        close(file);
+        errno = error;
+        return -1;
+    }
+    return file;
+}
+
+int ebee_mount_tracefs(const char *target)
+{
+    return mount("tracefs", target, "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+int ebee_unmount(const char *target) { return umount2(target, MNT_DETACH); }
+
+void ebee_fence(void) { atomic_thread_fence(memory_order_seq_cst); }
+
+void ebee_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+static int unix_socket(const char *path, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof(address->sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address->sun_path, path);
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+int ebee_listen(const char *path, unsigned mode, int backlog)
+{
+    struct sockaddr_un address;
+    int file = unix_socket(path, &address);
+    mode_t mask;
+    int failed;
+
+    if (file < 0)
+        return -1;
+    mask = umask(0777 & ~mode);
+    failed = bind(file, (struct sockaddr *)&address, sizeof(address));
+    umask(mask);
+    if (failed || listen(file, backlog) < 0) {
+        int error = errno;
+
+        close(file);
+        errno = error;
+        return -1;
+    }
+    return file;
+}
+
+bool ebee_answers(const char *path)
+{
+    struct sockaddr_un address;
+    int file = unix_socket(path, &address);
+    bool answers;
+
+    if (file < 0)
+        return false;
+    answers = connect(file, (struct sockaddr *)&address, sizeof(address)) == 0;
+    int error = answers || errno == ECONNREFUSED || errno == ENOENT ? 0 : errno;
+    close(file);
+    errno = error;
+    return answers;
+}

@@ -1,0 +1,22 @@
+import EbeeProtocol
+
+/// The line that says what an answer covers and whether anything in it is missing.
+func closingLine(_ account: Completeness, asked: Recent, clock: ReaderClock) -> String {
+    let noun =
+        switch asked.stream {
+        case .exec: "execution"
+        case .deletes: "deletion"
+        case .all: "event"
+        }
+    let from = clock.text(account.from, fractionDigits: 0)
+    let to = clock.text(account.to, fractionDigits: 0)
+    let interval = "\(HumanUnits.count(account.matched, noun)) from \(from) to \(to)"
+    if account.complete { return "\(interval), complete" }
+
+    var reasons: [String] = []
+    // The clock is read after the daemon took its own now, so what it cut off is never taken for a delay.
+    let began = asked.since.map { account.from > $0.nanoseconds(now: clock.now) } ?? false
+    if began || account.lost == 0 { reasons.append("recording began at \(from)") }
+    if account.lost > 0 { reasons.append("\(HumanUnits.count(account.lost, "event")) lost") }
+    return "\(interval), NOT complete: \(reasons.joined(separator: ", "))"
+}

@@ -1,0 +1,102 @@
+import EbeeProtocol
+
+/// The status object as text for people. What the daemon didn't send is left out.
+func statusText(_ status: JSON, clock: ReaderClock) -> String {
+    var lines = [headline(status)]
+    lines += runtime(status, clock: clock)
+    for stream in status["streams"]?.array ?? [] {
+        lines.append("")
+        lines += streamLines(stream, clock: clock)
+    }
+    if let journal = status["journal"] {
+        lines.append("")
+        lines += journalLines(journal)
+    }
+    return lines.joined(separator: "\n") + "\n"
+}
+
+private func headline(_ status: JSON) -> String {
+    var words = ["ebeed"]
+    if let version = status["version"]?.string { words.append(shown(version)) }
+    if let pid = status["pid"]?.integer { words.append("(pid \(pid))") }
+    if let kernel = status["kernel"]?.string { words.append("on Linux \(shown(kernel))") }
+    return words.joined(separator: " ")
+}
+
+private func runtime(_ status: JSON, clock: ReaderClock) -> [String] {
+    var parts: [String] = []
+    if let started = time(status["started"]) {
+        let up = time(status["now"]).map { " (\(HumanUnits.duration($0 - started)))" } ?? ""
+        parts.append("since \(clock.text(started, fractionDigits: 0))\(up)")
+    }
+    if let memory = status["memory_bytes"]?.integer { parts.append("\(HumanUnits.sizeInWords(memory)) of memory") }
+    if let clients = status["clients"]?.integer { parts.append(HumanUnits.count(clients, "client")) }
+    return parts.isEmpty ? [] : ["  running   " + parts.joined(separator: ", ")]
+}
+
+private func streamLines(_ stream: JSON, clock: ReaderClock) -> [String] {
+    let name = stream["stream"]?.string ?? ""
+    let title =
+        switch name {
+        case "exec": "Executions"
+        case "deletes": "Deletions"
+        default: shown(name)
+        }
+    var lines = [title]
+    if let rung = stream["rung"]?.string { lines.append("  hook      \(shown(rung))") }
+    if let events = stream["events"]?.integer {
+        let lost = stream["lost"]?.integer ?? 0
+        let loss = lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST"
+        lines.append("  recorded  \(HumanUnits.count(events, "event")), \(loss)")
+    }
+    if let window = stream["window"] { lines += windowLines(window, clock: clock) }
+    for sentence in stream["cannot_see"]?.array ?? [] {
+        lines.append("  unseen    \(shown(sentence.string ?? ""))")
+    }
+    return lines
+}
+
+private func windowLines(_ window: JSON, clock: ReaderClock) -> [String] {
+    var parts: [String] = []
+    if let events = window["events"]?.integer { parts.append(HumanUnits.count(events, "event")) }
+    if let oldest = time(window["oldest"]), let newest = time(window["newest"]) {
+        parts.append("from \(clock.text(oldest, fractionDigits: 0)) to \(clock.text(newest, fractionDigits: 0))")
+    }
+    if let evicted = window["evicted"]?.integer { parts.append("\(HumanUnits.grouped(evicted)) evicted") }
+    var lines = parts.isEmpty ? [] : ["  window    " + parts.joined(separator: ", ")]
+
+    if let used = window["used_bytes"]?.integer, let capacity = window["capacity_bytes"]?.integer {
+        let age = window["max_age_seconds"]?.integer.flatMap { Int64(seconds: $0, nanoseconds: 0) }
+        let bound = age.map { ", at most \(HumanUnits.duration($0)) back" } ?? ""
+        lines.append(
+            "  memory    \(HumanUnits.sizeInWords(used)) of \(HumanUnits.sizeInWords(capacity))\(bound)")
+    }
+    return lines
+}
+
+private func journalLines(_ journal: JSON) -> [String] {
+    guard journal["available"]?.bool == true else { return ["Journal", "  not available: nothing is written to it"] }
+    let streams = [("exec", "executions"), ("deletes", "deletions")].filter { journal[$0.0]?.bool == true }.map(\.1)
+    var lines = ["Journal", "  writes    " + (streams.isEmpty ? "nothing" : streams.joined(separator: " and "))]
+    if let written = journal["written"]?.integer {
+        var parts = ["\(HumanUnits.count(written, "event"))"]
+        if let folded = journal["folded"]?.integer, folded > 0 {
+            parts.append("\(HumanUnits.grouped(folded)) folded into bursts")
+        }
+        if let behind = journal["behind"]?.integer, behind > 0 {
+            parts.append("\(HumanUnits.grouped(behind)) waiting")
+        }
+        let lost = journal["lost"]?.integer ?? 0
+        parts.append(lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST")
+        lines.append("  written   " + parts.joined(separator: ", "))
+    }
+    return lines
+}
+
+private func time(_ value: JSON?) -> Int64? { value?.string.flatMap(RFC3339.parse) }
+
+private func shown(_ text: String) -> String {
+    var cell = CellText()
+    cell.append(FileName(text), .name)
+    return cell.text
+}

@@ -1,0 +1,195 @@
+import EbeeProtocol
+import Logging
+import TOMLKit
+
+/// What an administrator can set: every key with its default; ranges are in `Schema`.
+public struct Configuration: Sendable, Equatable {
+    /// A stream: `exec` or `deletes`.
+    public struct Stream: Sendable, Equatable {
+        /// Whether it is recorded at all.
+        public var record = true
+        /// Whether it goes to the journal.
+        public var journal = true
+        /// Memory of the window, in bytes.
+        public var windowBytes = 64 << 20
+        /// Age at which a record is given up, in seconds.
+        public var windowSeconds = 3600
+        /// Memory between kernel and daemon, in bytes: a power of two.
+        public var ringBytes = 8 << 20
+    }
+
+    public var exec = Stream()
+    public var deletes = Stream()
+    /// Bytes of arguments kept of each execution.
+    public var argumentBytes = 16384
+    /// Deletions that fail are recorded too.
+    public var failedDeletions = true
+    /// Events that may wait for the journal before they are folded.
+    public var journalBacklog = 20000
+    public var socket = Defaults.socketPath
+    public var group = Defaults.group
+    /// Connections at one time.
+    public var clients = 256
+    /// Requests under way on one connection.
+    public var requests = 8
+    /// Longest request line, in bytes.
+    public var requestBytes = Limits.requestBytes
+    public var logLevel = Logger.Level.info
+
+    public init() {}
+}
+
+/// What is wrong with a configuration: file, line, key and what is allowed. Exit code 78.
+public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
+    public let description: String
+}
+
+extension Configuration {
+    /// Reads a configuration's text.
+    /// - Parameter file: its name, for errors.
+    public init(parsing text: String, file: String) throws(ConfigurationError) {
+        self.init()
+        let table: TOMLTable
+        do {
+            table = try TOMLTable(string: text)
+        } catch let error as TOMLParseError {
+            throw ConfigurationError(description: "\(file):\(error.source.begin.line): \(error.description)")
+        } catch {
+            throw ConfigurationError(description: "\(file): \(error)")
+        }
+        let locator = LineLocator(text)
+        let sections = Schema.sections
+        for section in table.keys.sorted() {
+            guard let schema = sections[section] else {
+                throw ConfigurationError(
+                    description: "\(file):\(locator.line(section: section, key: nil)): no section [\(section)]; "
+                        + "there are \(sections.keys.sorted().map { "[\($0)]" }.joined(separator: " "))")
+            }
+            guard let keys = table[section]?.table else {
+                throw ConfigurationError(
+                    description: "\(file):\(locator.line(section: "", key: section)): \(section) is a section: write [\(section)]")
+            }
+            for key in keys.keys.sorted() {
+                let place = "\(file):\(locator.line(section: section, key: key)): \(section).\(key)"
+                guard let setting = schema[key] else {
+                    throw ConfigurationError(
+                        description: "\(place): no such key; [\(section)] has \(schema.keys.sorted().joined(separator: ", "))")
+                }
+                guard let value = keys[key] else { continue }
+                if let allowed = setting.apply(value, &self) {
+                    throw ConfigurationError(description: "\(place): must be \(allowed)")
+                }
+            }
+        }
+    }
+}
+
+/// A key's type and range, and where its value goes.
+private struct Setting {
+    /// Stores the value; returns what is allowed when it isn't that.
+    let apply: (any TOMLValueConvertible, inout Configuration) -> String?
+
+    static func bool(_ path: WritableKeyPath<Configuration, Bool>) -> Setting {
+        Setting { value, configuration in
+            guard let bool = value.bool else { return "true or false" }
+            configuration[keyPath: path] = bool
+            return nil
+        }
+    }
+
+    static func integer(
+        _ path: WritableKeyPath<Configuration, Int>, _ range: ClosedRange<Int>, powerOfTwo: Bool = false
+    ) -> Setting {
+        Setting { value, configuration in
+            let allowed = "\(powerOfTwo ? "a power of two" : "an integer") from \(range.lowerBound) to \(range.upperBound)"
+            guard let integer = value.int, range.contains(integer), !powerOfTwo || integer.nonzeroBitCount == 1 else {
+                return allowed
+            }
+            configuration[keyPath: path] = integer
+            return nil
+        }
+    }
+
+    static func string(
+        _ path: WritableKeyPath<Configuration, String>, _ allowed: String, _ isValid: @escaping (String) -> Bool
+    ) -> Setting {
+        Setting { value, configuration in
+            guard let string = value.string, isValid(string) else { return allowed }
+            configuration[keyPath: path] = string
+            return nil
+        }
+    }
+}
+
+/// Every key there is.
+private enum Schema {
+    static var sections: [String: [String: Setting]] {
+        [
+        "exec": stream(\.exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
+        "deletes": stream(\.deletes).merging(["failed": .bool(\.failedDeletions)]) { $1 },
+        "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
+        "server": [
+            // sun_path holds 108 bytes with its NUL (unix(7)).
+            "socket": .string(\.socket, "an absolute path of at most 107 bytes") {
+                $0.hasPrefix("/") && $0.utf8.count <= 107 && !$0.utf8.contains(0)
+            },
+            "group": .string(\.group, "the name of a group") { !$0.isEmpty && !$0.utf8.contains(0) },
+            "clients": .integer(\.clients, 1...4096),
+            "requests": .integer(\.requests, 1...64),
+            "request_bytes": .integer(\.requestBytes, 1024...1_048_576),
+        ],
+        "log": ["level": level],
+        ]
+    }
+
+    private static func stream(_ stream: WritableKeyPath<Configuration, Configuration.Stream>) -> [String: Setting] {
+        [
+            "record": .bool(stream.appending(path: \.record)),
+            "journal": .bool(stream.appending(path: \.journal)),
+            "window_bytes": .integer(stream.appending(path: \.windowBytes), 1 << 20...4 << 30),
+            "window_seconds": .integer(stream.appending(path: \.windowSeconds), 60...604_800),
+            "ring_bytes": .integer(stream.appending(path: \.ringBytes), 1 << 16...1 << 30, powerOfTwo: true),
+        ]
+    }
+
+    private static var level: Setting {
+        Setting { value, configuration in
+        guard let level = value.string.flatMap({ Logger.Level(rawValue: $0) }) else {
+            return "one of " + Logger.Level.allCases.map { "\"\($0)\"" }.joined(separator: ", ")
+        }
+        configuration.logLevel = level
+        return nil
+        }
+    }
+}
+
+/// Finds the line that a key stands in; the TOML library knows lines only of what it can't parse.
+private struct LineLocator {
+    private let lines: [Substring]
+
+    init(_ text: String) { lines = text.split(separator: "\n", omittingEmptySubsequences: false) }
+
+    /// The line of a key, or of a section's head; of the section where the key is written in another way than `key = value`.
+    func line(section: String, key: String?) -> Int {
+        var current = ""
+        var head = 1
+        for (index, line) in lines.enumerated() {
+            let text = line.drop { $0 == " " || $0 == "\t" }
+            if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
+                current = Self.name(text[text.index(after: text.startIndex)..<end])
+                if current == section { head = index + 1 }
+                if current == section, key == nil { return index + 1 }
+            } else if let equals = text.firstIndex(of: "=") {
+                let name = Self.name(text[..<equals])
+                if let key, current == section, name == key { return index + 1 }
+                if let key, current.isEmpty, name == "\(section).\(key)" { return index + 1 }
+                if key == nil, current.isEmpty, name == section { return index + 1 }
+            }
+        }
+        return head
+    }
+
+    private static func name(_ text: Substring) -> String {
+        text.filter { !" \t\"'".contains($0) }
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import CLinux
+import EbeeKernel
+import EbeeProtocol
+import EbeeRecord
+import EbeeServer
+import Glibc
+import Logging
+
+/// The daemon's command line.
+public struct Ebeed: AsyncParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "ebeed",
+        abstract: "Records every program that runs and every file that is deleted.",
+        discussion: """
+            Runs in the foreground and logs to standard error. Ask it with ebeectl(1).
+
+            EXAMPLES
+              ebeed                                   run with /etc/ebee/ebeed.toml, if that is there
+              ebeed --check                           what would work on this kernel, and why the rest would not
+              ebeed --config ./my.toml --check        is this configuration right?
+
+            EXIT STATUS
+              0 stopped as asked, 64 wrong usage, 69 this kernel can't, 77 not permitted, 78 wrong configuration
+            """,
+        version: "ebeed \(Defaults.version)")
+
+    static let defaultFile = "/etc/ebee/ebeed.toml"
+
+    @Option(help: ArgumentHelp("Read this configuration (default: \(Self.defaultFile), if it is there).", valueName: "file"))
+    var config: String?
+
+    @Option(help: ArgumentHelp("Listen on this socket, whatever the configuration says.", valueName: "path"))
+    var socket: String?
+
+    @Flag(help: "Check configuration and kernel, say what would work and why, and exit.")
+    var check = false
+
+    public init() {}
+
+    public mutating func run() async throws {
+        do {
+            let load = self.load
+            let configuration = try load()
+            try Requirements.check()
+            if check {
+                let works = Check.run(configuration, file: config ?? Self.defaultFile)
+                throw works ? ExitCode.success : ExitCode(EX_UNAVAILABLE)
+            }
+            try await Daemon(configuration, reload: load).run()
+        } catch let error as ExitCode {
+            throw error
+        } catch {
+            Self.say("\(error)")
+            throw ExitCode(Self.status(of: error))
+        }
+    }
+
+    /// The configuration as file and command line have it.
+    private var load: @Sendable () throws -> Configuration {
+        let (config, socket) = (self.config, self.socket)
+        return {
+            var configuration = try Self.read(config)
+            if let socket {
+                guard socket.hasPrefix("/"), socket.utf8.count <= 107 else {
+                    throw UsageError("--socket must be an absolute path of at most 107 bytes")
+                }
+                configuration.socket = socket
+            }
+            return configuration
+        }
+    }
+
+    private static func read(_ file: String?) throws(ConfigurationError) -> Configuration {
+        let path = file ?? defaultFile
+        guard let text = SmallFile.read(path) else {
+            if file == nil, errno == ENOENT { return Configuration() }
+            throw ConfigurationError(description: unsafe "\(path): \(String(cString: strerror(errno)))")
+        }
+        return try Configuration(parsing: text, file: path)
+    }
+
+    static func say(_ sentence: String) { StandardError.write("ebeed: \(sentence)\n") }
+
+    /// As sysexits.h has them.
+    private static func status(of error: any Error) -> Int32 {
+        switch error {
+        case is ConfigurationError: EX_CONFIG
+        case is UsageError: EX_USAGE
+        case Unmet.permission: EX_NOPERM
+        case Unmet.kernel: EX_UNAVAILABLE
+        case SocketError.inUse: EX_UNAVAILABLE
+        default: EX_OSERR
+        }
+    }
+}
+
+/// A command line that can't be obeyed. Exit code 64.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

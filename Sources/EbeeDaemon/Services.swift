@@ -1,0 +1,199 @@
+import EbeeKernel
+import EbeeProtocol
+import EbeeRecord
+import EbeeServer
+import EbeeSystemd
+import EbeeWindow
+import Glibc
+import Logging
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// Something that happens once, which a thread tells and a task waits for.
+final class Ended: Sendable {
+    private let stream: AsyncStream<(any Error)?>
+    private let continuation: AsyncStream<(any Error)?>.Continuation
+
+    init() { (stream, continuation) = AsyncStream.makeStream() }
+
+    func tell(_ error: (any Error)? = nil) {
+        continuation.yield(error)
+        continuation.finish()
+    }
+
+    func wait() async throws {
+        for await error in stream { if let error { throw error } }
+    }
+}
+
+/// A drain as a part of the daemon: it runs from its making until the graceful stop.
+final class DrainService: Service {
+    let drain: Drain
+    private let ended = Ended()
+    private let name: String
+
+    init(_ program: consuming Program, into window: Window, name: String) throws(SystemError) {
+        self.name = name
+        let ended = self.ended
+        drain = try Drain(program, into: window) { ended.tell($0) }
+    }
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await ended.wait()
+        } onGracefulShutdown: {
+            self.drain.stop()
+        }
+    }
+}
+
+/// The journal writer as a part of the daemon.
+final class JournalService: Service {
+    private let writer: JournalWriter
+    private let ended = Ended()
+
+    init(
+        _ recorded: [Daemon.Recorded], settings: JournalWriter.Settings, doorbell: Doorbell, logger: Logger
+    ) throws(SystemError) {
+        let ended = self.ended
+        writer = try JournalWriter(
+            recorded.map { JournalWriter.Stream(event: $0.recording.event, window: $0.window) }, settings: settings,
+            doorbell: doorbell, log: { logger.warning("\($0)") }, ended: { ended.tell() })
+    }
+
+    var state: JournalState { writer.state }
+
+    func set(_ settings: JournalWriter.Settings) { writer.set(settings) }
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await ended.wait()
+        } onGracefulShutdown: {
+            self.writer.stop()
+        }
+    }
+}
+
+/// Tells the service manager when the daemon is ready, that it is alive, and that it stops. Alive means that every drain
+/// came round within the watchdog's time.
+struct ReadinessService: Service {
+    let drains: [DrainService]
+    let sources: [Daemon.Recorded]
+
+    func run() async throws {
+        let hooks = sources.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ")
+        ServiceManager.notify("READY=1\nSTATUS=Recording \(hooks).")
+        let interval = ServiceManager.watchdogInterval
+        let pause = Duration.microseconds(Int64(clamping: (interval ?? 60_000_000) / 3))
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: pause)
+                guard let interval else { continue }
+                let now = Clock.boot()
+                if drains.allSatisfy({ now &- $0.drain.pulse < interval * 1000 || $0.drain.pulse > now }) {
+                    ServiceManager.notify("WATCHDOG=1")
+                }
+            }
+        }
+        ServiceManager.notify("STOPPING=1")
+    }
+}
+
+/// Reads the configuration again at SIGHUP. What can change while events are recorded does; the rest is named.
+struct ReloadService: Service {
+    let current: Configuration
+    let load: @Sendable () throws -> Configuration
+    let logger: Logger
+    let apply: @Sendable (Configuration) -> Void
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            ServiceManager.notifyReloading()
+            do {
+                let new = try load()
+                apply(new)
+                let waiting = new.needingRestart(from: current)
+                if !waiting.isEmpty {
+                    logger.warning("changed, but only a restart can apply it: \(waiting.joined(separator: ", "))")
+                }
+                logger.info("configuration reloaded")
+            } catch {
+                logger.error("configuration not reloaded, the old one stays: \(error)")
+            }
+            ServiceManager.notify("READY=1")
+        }
+    }
+}
+
+extension Configuration {
+    /// The keys in which this differs from `old` and which are fixed while the daemon runs.
+    func needingRestart(from old: Configuration) -> [String] {
+        var keys: [String] = []
+        for (name, path) in [("exec", \Configuration.exec), ("deletes", \Configuration.deletes)] {
+            let (new, old) = (self[keyPath: path], old[keyPath: path])
+            if new.record != old.record { keys.append("\(name).record") }
+            if new.windowBytes != old.windowBytes { keys.append("\(name).window_bytes") }
+            if new.windowSeconds != old.windowSeconds { keys.append("\(name).window_seconds") }
+            if new.ringBytes != old.ringBytes { keys.append("\(name).ring_bytes") }
+        }
+        if argumentBytes != old.argumentBytes { keys.append("exec.argument_bytes") }
+        if failedDeletions != old.failedDeletions { keys.append("deletes.failed") }
+        if socket != old.socket { keys.append("server.socket") }
+        if group != old.group { keys.append("server.group") }
+        return keys
+    }
+}
+
+/// Where `status` gets its figures.
+final class StatusSource: Sendable {
+    private let started: UInt64
+    private let recorded: [Daemon.Recorded]
+    private let drains: [DrainService]
+    private let journal: JournalService
+    private let configuration: Mutex<Configuration>
+
+    init(
+        started: UInt64, recorded: [Daemon.Recorded], drains: [DrainService], journal: JournalService, configuration: Configuration
+    ) {
+        self.started = started
+        self.recorded = recorded
+        self.drains = drains
+        self.journal = journal
+        self.configuration = Mutex(configuration)
+    }
+
+    func set(_ new: Configuration) { configuration.withLock { $0 = new } }
+
+    func make() -> StatusReport {
+        let configuration = configuration.withLock { $0 }
+        let state = journal.state
+        var journal = StatusReport.Journal()
+        journal.available = state.isAvailable
+        journal.exec = configuration.exec.record && configuration.exec.journal
+        journal.deletes = configuration.deletes.record && configuration.deletes.journal
+        journal.written = state.written
+        journal.folded = state.folded
+        journal.lost = state.lost
+        journal.behind = state.behind
+        return StatusReport(
+            version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(), memoryBytes: Self.memory(),
+            streams: zip(recorded, drains).map { recorded, service in
+                StatusReport.Stream(
+                    stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
+                    lost: service.drain.losses.events, window: recorded.window.state,
+                    maximumAge: recorded.window.maximumAge / 1_000_000_000)
+            }, journal: journal)
+    }
+
+    /// The kernel's release, as uname(1) has it.
+    private static func kernel() -> String {
+        (SmallFile.read("/proc/sys/kernel/osrelease") ?? "unknown\n").split(separator: "\n").first.map(String.init) ?? "unknown"
+    }
+
+    /// Resident memory in bytes: the second number of /proc/self/statm, in pages.
+    private static func memory() -> Int {
+        let pages = (SmallFile.read("/proc/self/statm") ?? "").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        return pages * sysconf(Int32(_SC_PAGESIZE))
+    }
+}

@@ -1,0 +1,26 @@
+/// Where things are, and what both sides assume without being told.
+public enum Defaults {
+    /// The socket that the daemon listens on.
+    public static let socketPath = "/run/ebee/ebeed.sock"
+    /// The environment variable that names another socket.
+    public static let socketVariable = "EBEE_SOCKET"
+    /// The group whose members may connect.
+    public static let group = "ebee"
+    /// The version of daemon and client, which are released together.
+    public static let version = "0.1.0"
+}
+
+/// The bounds of the protocol. Everything a peer can make grow has one.
+public enum Limits {
+    /// The longest request line, without its newline (`server.request_bytes`).
+    public static let requestBytes = 64 * 1024
+    /// The longest reply line, without its newline.
+    public static let replyBytes = 1024 * 1024
+    /// The longest `id` that is a string, in bytes of UTF-8.
+    public static let idBytes = 64
+    /// How far from now a relative time may be, in nanoseconds: 146 years, so that adding it to any present time
+    /// can't overflow.
+    public static let relativeNanoseconds: Int64 = 1 << 62
+    /// How deep JSON may be nested. Events need five levels; the parser recurses, so this also bounds its stack.
+    public static let jsonDepth = 32
+}

@@ -1,0 +1,266 @@
+import CEvents
+import CLinux
+
+/// Where a record stands in a stream's window, as a client sees it: opaque, and of this daemon's window only.
+public struct EventCursor {
+    let stream: Character
+    let window: UInt64
+    let position: UInt64
+
+    public init(stream: Character, window: UInt64, position: UInt64) {
+        self.stream = stream
+        self.window = window
+        self.position = position
+    }
+
+    var text: String { "\(stream)-\(String(window, radix: 16))-\(String(position, radix: 16))" }
+}
+
+/// The process that a deletion's record refers to: a copy of its `EBEE_PROCESS` record.
+public struct StoredProcess {
+    public let record: ProcessRecord
+    public let bytes: [UInt8]
+
+    public init(_ bytes: [UInt8]) throws(MalformedRecord) {
+        self.bytes = bytes
+        _ = try unsafe RecordHeader(checking: bytes.span.bytes)
+        record = try unsafe ProcessRecord(bytes.span.bytes)
+    }
+}
+
+/// Events as the contract's JSON: the members of one object, without its braces, so that a reply can put its id first.
+extension JSONWriter {
+    public mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, cursor: EventCursor) {
+        string("event", "exec")
+        time("time", Clock.wall(boot: record.fixed.header.time))
+        string("cursor", cursor.text)
+        beginObject("process")
+        process(record, bytes, tid: record.fixed.header.tid)
+        endObject()
+    }
+
+    public mutating func delete(
+        _ record: DeleteRecord, _ bytes: RawSpan, by process: StoredProcess?, cursor: EventCursor
+    ) {
+        let fixed = record.fixed
+        string("event", "delete")
+        time("time", Clock.wall(boot: fixed.header.time))
+        string("cursor", cursor.text)
+        string("how", DeletionName.how(fixed.how))
+        string("via", DeletionName.via(fixed.via))
+        string("result", DeletionName.result(fixed.result))
+        if let source = record.source(in: bytes) {
+            text("replaced_by", source, raw: "replaced_by_raw")
+            if record.has(EBEE_SOURCE_BASE_CUT) { bool("replaced_by_truncated", true) }
+        }
+        beginObject("file")
+        if let path = record.path(in: bytes) { text("path", path, raw: "path_raw") }
+        if record.has(EBEE_BASE_CUT) { bool("path_truncated", true) }
+        if record.victimHas(EBEE_VICTIM_KNOWN) { victim(record) }
+        endObject()
+        beginObject("process")
+        if let process {
+            unsafe self.process(process.record, process.bytes.span.bytes, tid: fixed.header.tid)
+        } else {
+            number("pid", fixed.header.pid)
+            number("tid", fixed.header.tid)
+            time("start", Clock.wall(boot: fixed.start))
+            text("name", bytes.extracting(record.comm), raw: "name_raw")
+            user("user", fixed.uid)
+        }
+        endObject()
+    }
+
+    /// - Parameter stream: as events name it, `exec` or `delete`.
+    public mutating func lost(_ lost: ebee_lost, stream: String) {
+        string("event", "lost")
+        string("stream", stream)
+        number("count", lost.count)
+        time("from", Clock.wall(boot: lost.from))
+        time("to", Clock.wall(boot: lost.to))
+        string("why", DeletionName.why(lost.why))
+    }
+
+    private mutating func user(_ key: StaticString, _ id: UInt32) {
+        beginObject(key)
+        number("id", id)
+        endObject()
+    }
+
+    private mutating func victim(_ record: DeleteRecord) {
+        let victim = record.fixed.victim
+        string("type", DeletionName.fileType(victim.mode))
+        number("inode", victim.inode)
+        string("device", "\(victim.device >> 20):\(victim.device & 0xfffff)")
+        number("size", victim.size)
+        let octal = String(victim.mode & 0o7777, radix: 8)
+        string("mode", String(repeating: "0", count: max(0, 4 - octal.utf8.count)) + octal)
+        number("owner", victim.owner)
+        number("group", victim.group)
+        if record.victimHas(EBEE_LINKS_KNOWN) { number("links", victim.links) }
+        time("mtime", victim.mtime_seconds * 1_000_000_000 + Int64(victim.mtime_nanoseconds))
+        if record.victimHas(EBEE_CREATED_KNOWN) {
+            time("created", victim.created_seconds * 1_000_000_000 + Int64(victim.created_nanoseconds))
+        }
+    }
+
+    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, tid: UInt32) {
+        let fixed = record.fixed
+        number("pid", fixed.header.pid)
+        number("tid", tid)
+        time("start", Clock.wall(boot: fixed.start))
+        text("name", bytes.extracting(record.comm), raw: "name_raw")
+        if record.has(EBEE_EXECUTABLE_KNOWN) {
+            let path = Path.absolute(bytes.extracting(record.executable))
+            text("executable", path, raw: "executable_raw")
+            if record.has(EBEE_EXECUTABLE_CUT) { bool("executable_truncated", true) }
+        }
+        arguments(record, bytes)
+        if record.has(EBEE_DIRECTORY_KNOWN) {
+            let path = Path.absolute(bytes.extracting(record.directory))
+            text("working_directory", path, raw: "working_directory_raw")
+            if record.has(EBEE_DIRECTORY_CUT) { bool("working_directory_truncated", true) }
+        }
+        ancestors(record, bytes)
+        user("user", fixed.uid)
+        user("effective_user", fixed.euid)
+        user("group", fixed.gid)
+        if fixed.login_uid != EBEE_NO_ID { user("login_user", fixed.login_uid) }
+        if fixed.session_id != EBEE_NO_ID { number("session_id", fixed.session_id) }
+        if !record.tty.isEmpty { text("tty", bytes.extracting(record.tty), raw: "tty_raw") }
+        if record.has(EBEE_CGROUP_KNOWN) { cgroup(record, bytes) }
+        beginObject("namespaces")
+        number("pid", fixed.pid_namespace)
+        number("mnt", fixed.mnt_namespace)
+        endObject()
+        if record.has(EBEE_INTERPRETER_KNOWN) {
+            text("interpreter", bytes.extracting(record.interpreter), raw: "interpreter_raw")
+        }
+        if let exit = ProcessExit(fixed) {
+            switch exit.status {
+            case .code(let code): number("exit_code", code)
+            case .signal(let signal): number("exit_signal", signal)
+            }
+            number("duration_ns", exit.duration)
+        }
+    }
+
+    private mutating func arguments(_ record: ProcessRecord, _ bytes: RawSpan) {
+        if !record.has(EBEE_ARGUMENTS_UNREAD) {
+            let ranges = record.argumentRanges(in: bytes)
+            var isText = true
+            beginArray("args")
+            for range in ranges where !text(bytes.extracting(range)) { isText = false }
+            endArray()
+            if !isText {
+                beginArray("args_raw")
+                for range in ranges { raw(bytes.extracting(range)) }
+                endArray()
+            }
+        }
+        if let count = record.argumentCount(in: bytes) { number("args_count", count) }
+        if record.has(EBEE_ARGUMENTS_CUT) { bool("args_truncated", true) }
+    }
+
+    private mutating func ancestors(_ record: ProcessRecord, _ bytes: RawSpan) {
+        guard record.fixed.ancestors > 0 else { return }
+        beginObject("parent")
+        ancestor(record.ancestor(0, in: bytes), bytes)
+        endObject()
+        beginArray("ancestors")
+        for index in 0..<Int(record.fixed.ancestors) {
+            beginObject()
+            ancestor(record.ancestor(index, in: bytes), bytes)
+            endObject()
+        }
+        endArray()
+    }
+
+    private mutating func ancestor(_ ancestor: (pid: UInt32, comm: Range<Int>), _ bytes: RawSpan) {
+        number("pid", ancestor.pid)
+        text("name", bytes.extracting(ancestor.comm), raw: "name_raw")
+    }
+
+    private mutating func cgroup(_ record: ProcessRecord, _ bytes: RawSpan) {
+        let cgroup = Cgroup(bytes.extracting(record.cgroup))
+        text("cgroup", cgroup.path, raw: "cgroup_raw")
+        if record.has(EBEE_CGROUP_CUT) { bool("cgroup_truncated", true) }
+        if let unit = cgroup.unit { text("unit", unit, raw: "unit_raw") }
+        if let container = cgroup.container {
+            beginObject("container")
+            text("id", container)
+            endObject()
+        }
+    }
+}
+
+/// How a process ended, once that is known.
+public struct ProcessExit {
+    public enum Status {
+        case code(UInt32)
+        case signal(UInt32)
+    }
+    public let status: Status
+    /// Nanoseconds from the execution to the exit.
+    public let duration: UInt64
+
+    /// Nil while the process runs. Both fields are checked because the daemon stores them one after the other into a record
+    /// that others may be copying.
+    public init?(_ fixed: ebee_process) {
+        guard fixed.exit_status & UInt32(EBEE_EXITED) != 0, fixed.exit_duration > 0 else { return nil }
+        let signal = fixed.exit_status & 0x7f
+        status = signal == 0 ? .code(fixed.exit_status >> 8 & 0xff) : .signal(signal)
+        duration = fixed.exit_duration
+    }
+}
+
+/// The contract's words for the numbers in a record.
+public enum DeletionName {
+    public static func how(_ how: UInt16) -> String {
+        switch UInt32(how) {
+        case EBEE_UNLINK.rawValue: "unlink"
+        case EBEE_RMDIR.rawValue: "rmdir"
+        case EBEE_RENAME.rawValue: "rename"
+        default: "unknown"
+        }
+    }
+
+    public static func via(_ via: UInt16) -> String {
+        switch UInt32(via) {
+        case EBEE_SYSCALL.rawValue: "syscall"
+        case EBEE_IO_URING.rawValue: "io_uring"
+        default: "unknown"
+        }
+    }
+
+    /// `success`, or the name of the errno.
+    public static func result(_ result: Int32) -> String {
+        if result == 0 { return "success" }
+        guard let name = unsafe ebee_errno_name(-result) else { return "errno \(-result)" }
+        return unsafe String(cString: name)
+    }
+
+    public static func why(_ why: UInt32) -> String {
+        switch why {
+        case EBEE_RING_FULL.rawValue: "ring_full"
+        case EBEE_MISSED.rawValue: "missed"
+        case EBEE_EVICTED.rawValue: "evicted"
+        case EBEE_RESTART.rawValue: "restart"
+        default: "unknown"
+        }
+    }
+
+    /// From st_mode (inode(7)).
+    static func fileType(_ mode: UInt32) -> String {
+        switch mode & 0o170000 {
+        case 0o100000: "file"
+        case 0o040000: "directory"
+        case 0o120000: "symlink"
+        case 0o010000: "fifo"
+        case 0o140000: "socket"
+        case 0o060000: "block_device"
+        case 0o020000: "char_device"
+        default: "unknown"
+        }
+    }
+}

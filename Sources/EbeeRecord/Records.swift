@@ -1,0 +1,186 @@
+import CEvents
+
+/// A record that does not have the form that events.h gives it. Nothing of it is used.
+public struct MalformedRecord: Error {
+    /// What is wrong with it, for the log.
+    public let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+}
+
+extension RawSpan {
+    /// The byte at `offset`.
+    @inline(__always)
+    public func byte(_ offset: Int) -> UInt8 {
+        unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+    }
+
+    /// The C struct at the beginning, as the kernel wrote it. Precondition: the span is long enough.
+    @inline(__always)
+    public func head<T: BitwiseCopyable>(_ type: T.Type) -> T {
+        unsafe unsafeLoadUnaligned(fromByteOffset: 0, as: type)
+    }
+
+    /// A copy of the bytes in `range`.
+    public func copy(_ range: Range<Int>) -> [UInt8] {
+        unsafe extracting(range).withUnsafeBytes { unsafe Array($0) }
+    }
+
+    /// The range of a C string of at most `length` bytes at `offset`, without its NUL.
+    func string(at offset: Int, length: Int) -> Range<Int> {
+        var end = offset
+        while end < offset + length, byte(end) != 0 { end += 1 }
+        return offset..<end
+    }
+}
+
+/// The header that every record starts with.
+public typealias RecordHeader = ebee_header
+
+extension RecordHeader {
+    public static var byteCount: Int { MemoryLayout<ebee_header>.size }
+
+    /// Reads the header of the record that fills `bytes`, and checks what has to hold for a record to be stored:
+    /// its size is the span's, at least its kind's, and a multiple of 8.
+    public init(checking bytes: RawSpan) throws(MalformedRecord) {
+        guard bytes.byteCount >= Self.byteCount else { throw MalformedRecord("shorter than a header") }
+        self = bytes.head(ebee_header.self)
+        guard Int(size) == bytes.byteCount, size % 8 == 0 else { throw MalformedRecord("size \(size)") }
+        let least: Int
+        switch kind {
+        case RecordKind.exec, RecordKind.process: least = MemoryLayout<ebee_process>.size
+        case RecordKind.exit: least = MemoryLayout<ebee_exit>.size
+        case RecordKind.delete: least = MemoryLayout<ebee_delete>.size
+        case RecordKind.lost: least = MemoryLayout<ebee_lost>.size
+        default: throw MalformedRecord("kind \(kind)")
+        }
+        guard bytes.byteCount >= least else { throw MalformedRecord("kind \(kind) of \(size) bytes") }
+    }
+}
+
+/// The values of `kind`, typed as the header has it.
+public enum RecordKind {
+    public static let exec = UInt16(EBEE_EXEC.rawValue)
+    public static let exit = UInt16(EBEE_EXIT.rawValue)
+    public static let delete = UInt16(EBEE_DELETE.rawValue)
+    public static let process = UInt16(EBEE_PROCESS.rawValue)
+    public static let lost = UInt16(EBEE_LOST.rawValue)
+}
+
+/// Cuts a record's variable bytes into the parts that its struct gives the lengths of.
+struct Parts {
+    private var position: Int
+    private let end: Int
+
+    init(after fixed: Int, in bytes: RawSpan) {
+        position = fixed
+        end = bytes.byteCount
+    }
+
+    /// The next part. A record whose parts overrun it is malformed.
+    mutating func next(_ length: UInt32) throws(MalformedRecord) -> Range<Int> {
+        guard Int(length) <= end - position else { throw MalformedRecord("a part of \(length) bytes overruns it") }
+        defer { position += Int(length) }
+        return position..<position + Int(length)
+    }
+}
+
+/// An `EBEE_EXEC` or `EBEE_PROCESS` record: its fixed part, and where in the record its parts are.
+public struct ProcessRecord {
+    public let fixed: ebee_process
+    public let comm: Range<Int>
+    public let tty: Range<Int>
+    let ancestors: Range<Int>
+    /// Path components, innermost first.
+    public let executable: Range<Int>
+    public let directory: Range<Int>
+    public let cgroup: Range<Int>
+    /// A path as text.
+    let interpreter: Range<Int>
+    /// Each argument ends with a NUL; the last one doesn't where it was cut.
+    public let arguments: Range<Int>
+
+    public init(_ bytes: RawSpan) throws(MalformedRecord) {
+        fixed = bytes.head(ebee_process.self)
+        var parts = Parts(after: MemoryLayout<ebee_process>.size, in: bytes)
+        guard fixed.ancestors <= EBEE_ANCESTORS_MAX else { throw MalformedRecord("\(fixed.ancestors) ancestors") }
+        ancestors = try parts.next(fixed.ancestors * UInt32(MemoryLayout<ebee_ancestor>.size))
+        executable = try parts.next(fixed.executable_length)
+        directory = try parts.next(fixed.directory_length)
+        cgroup = try parts.next(fixed.cgroup_length)
+        interpreter = try parts.next(fixed.interpreter_length)
+        arguments = try parts.next(fixed.arguments_length)
+        comm = bytes.string(at: Self.commOffset, length: Int(EBEE_COMM_LENGTH))
+        tty = bytes.string(at: Self.ttyOffset, length: Int(EBEE_TTY_LENGTH))
+    }
+
+    private static let commOffset = MemoryLayout<ebee_process>.offset(of: \.comm) ?? 0
+    private static let ttyOffset = MemoryLayout<ebee_process>.offset(of: \.tty) ?? 0
+
+    public func has(_ flag: ebee_process_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
+
+    /// Pid and name of the ancestor that is `index` generations above the parent.
+    func ancestor(_ index: Int, in bytes: RawSpan) -> (pid: UInt32, comm: Range<Int>) {
+        let offset = ancestors.lowerBound + index * MemoryLayout<ebee_ancestor>.size
+        let pid = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        return (pid, bytes.string(at: offset + 4, length: Int(EBEE_COMM_LENGTH)))
+    }
+
+    /// How many arguments there were, where that is known.
+    public func argumentCount(in bytes: RawSpan) -> Int? {
+        if has(EBEE_COUNT_KNOWN) { return Int(fixed.arguments_count) }
+        if has(EBEE_ARGUMENTS_CUT) || has(EBEE_ARGUMENTS_UNREAD) { return nil }
+        return argumentRanges(in: bytes).count
+    }
+
+    /// Where each argument is, without its NUL.
+    public func argumentRanges(in bytes: RawSpan) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        var start = arguments.lowerBound
+        for index in arguments where bytes.byte(index) == 0 {
+            ranges.append(start..<index)
+            start = index + 1
+        }
+        if start < arguments.upperBound { ranges.append(start..<arguments.upperBound) }
+        return ranges
+    }
+}
+
+/// An `EBEE_DELETE` record: its fixed part, and where in the record its parts are.
+public struct DeleteRecord {
+    public let fixed: ebee_delete
+    public let comm: Range<Int>
+    let base: Range<Int>
+    let name: Range<Int>
+    let sourceBase: Range<Int>
+    let sourceName: Range<Int>
+
+    public init(_ bytes: RawSpan) throws(MalformedRecord) {
+        fixed = bytes.head(ebee_delete.self)
+        var parts = Parts(after: MemoryLayout<ebee_delete>.size, in: bytes)
+        base = try parts.next(fixed.base_length)
+        name = try parts.next(fixed.name_length)
+        sourceBase = try parts.next(fixed.source_base_length)
+        sourceName = try parts.next(fixed.source_name_length)
+        comm = bytes.string(at: Self.commOffset, length: Int(EBEE_COMM_LENGTH))
+    }
+
+    private static let commOffset = MemoryLayout<ebee_delete>.offset(of: \.comm) ?? 0
+
+    public func has(_ flag: ebee_delete_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
+    public func victimHas(_ flag: ebee_victim_flag) -> Bool { fixed.victim.flags & flag.rawValue != 0 }
+
+    /// The absolute path of the deleted file; nil where the kernel could not read what it was asked for.
+    public func path(in bytes: RawSpan) -> [UInt8]? {
+        if has(EBEE_NAME_UNREAD) || has(EBEE_BASE_UNKNOWN) { return nil }
+        return Path.absolute(base: bytes.extracting(base), name: bytes.extracting(name))
+    }
+
+    /// The absolute path of what replaced it, before the rename.
+    public func source(in bytes: RawSpan) -> [UInt8]? {
+        if Int32(fixed.how) != Int32(EBEE_RENAME.rawValue) || has(EBEE_SOURCE_UNREAD) || has(EBEE_SOURCE_BASE_UNKNOWN) {
+            return nil
+        }
+        return Path.absolute(base: bytes.extracting(sourceBase), name: bytes.extracting(sourceName))
+    }
+}

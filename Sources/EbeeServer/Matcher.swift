@@ -1,0 +1,85 @@
+import CEvents
+import EbeeProtocol
+import EbeeRecord
+import EbeeWindow
+import Glibc
+
+/// A request's filter, applied to records as the kernel wrote them: text is made only of what matches.
+struct Matcher: Sendable {
+    private let filter: Filter
+    private let units: [String]?
+    /// Names as long as the kernel keeps them.
+    private let comms: [[UInt8]]?
+
+    init(_ filter: Filter) {
+        self.filter = filter
+        units = filter.unit?.map { unit in
+            let hasSuffix = [".service", ".scope", ".socket", ".mount", ".swap", "*"].contains { unit.hasSuffix($0) }
+            return hasSuffix ? unit : unit + ".service"
+        }
+        comms = filter.comm?.map { Array($0.utf8.prefix(Int(EBEE_COMM_LENGTH) - 1)) }
+    }
+
+    func matches(_ record: ProcessRecord, _ bytes: RawSpan) -> Bool {
+        if filter.path != nil || filter.olderThan != nil { return false }
+        return matchesIdentity(
+            pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm))
+            && matchesProcess(record, bytes)
+    }
+
+    /// - Parameter process: looked up only when the filter needs it.
+    func matches(_ record: DeleteRecord, _ bytes: RawSpan, by process: () -> StoredProcess?) -> Bool {
+        if record.fixed.result != 0, !filter.failed { return false }
+        guard matchesIdentity(pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm)) else {
+            return false
+        }
+        if let globs = filter.path {
+            guard let path = record.path(in: bytes), Self.matches(path, globs) else { return false }
+        }
+        if let age = filter.olderThan {
+            guard let born = Self.birth(record) else { return false }
+            if Clock.wall(boot: record.fixed.header.time) - born < age { return false }
+        }
+        if filter.ppid == nil, filter.exe == nil, units == nil { return true }
+        guard let process = process() else { return false }
+        return unsafe matchesProcess(process.record, process.bytes.span.bytes)
+    }
+
+    private func matchesIdentity(pid: UInt32, uid: UInt32, comm: [UInt8]) -> Bool {
+        if let pids = filter.pid, !pids.contains(Int32(bitPattern: pid)) { return false }
+        if let uids = filter.uid, !uids.contains(uid) { return false }
+        if let comms, !comms.contains(comm) { return false }
+        return true
+    }
+
+    private func matchesProcess(_ record: ProcessRecord, _ bytes: RawSpan) -> Bool {
+        if let ppids = filter.ppid {
+            guard !record.has(EBEE_NO_PARENT), ppids.contains(Int32(bitPattern: record.fixed.ppid)) else { return false }
+        }
+        if let globs = filter.exe {
+            guard record.has(EBEE_EXECUTABLE_KNOWN) else { return false }
+            if !Self.matches(Path.absolute(bytes.extracting(record.executable)), globs) { return false }
+        }
+        if let units {
+            guard record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit else { return false }
+            if !Self.matches(unit, units) { return false }
+        }
+        return true
+    }
+
+    /// When the file was created, or where that isn't known last modified, in nanoseconds since the epoch.
+    private static func birth(_ record: DeleteRecord) -> Int64? {
+        guard record.victimHas(EBEE_VICTIM_KNOWN) else { return nil }
+        let victim = record.fixed.victim
+        if record.victimHas(EBEE_CREATED_KNOWN) {
+            return victim.created_seconds * 1_000_000_000 + Int64(victim.created_nanoseconds)
+        }
+        return victim.mtime_seconds * 1_000_000_000 + Int64(victim.mtime_nanoseconds)
+    }
+
+    /// fnmatch(3) without flags, on bytes: the daemon never leaves the C locale.
+    private static func matches(_ bytes: [UInt8], _ globs: [String]) -> Bool {
+        let text = bytes.map { CChar(bitPattern: $0) } + [0]
+        return globs.contains { glob in unsafe fnmatch(glob, text, 0) == 0 }
+    }
+}

@@ -1,0 +1,26 @@
+import EbeeRecord
+import EbeeWindow
+
+/// A stream that can be asked about.
+public struct Source: Sendable {
+    /// As events name it: `exec` or `delete`.
+    let event: String
+    /// As requests name it: `exec` or `deletes`.
+    let stream: String
+    let window: Window
+    /// Boot time since which events have been recorded.
+    let recordingSince: UInt64
+
+    public init(event: String, stream: String, window: Window, recordingSince: UInt64) {
+        self.event = event
+        self.stream = stream
+        self.window = window
+        self.recordingSince = recordingSince
+    }
+
+    /// The boot time from which on every event is in the window, or is marked as lost.
+    var coveredSince: UInt64 {
+        let state = window.state
+        return state.evicted == 0 ? recordingSince : state.oldest ?? recordingSince
+    }
+}

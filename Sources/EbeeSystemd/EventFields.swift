@@ -1,0 +1,115 @@
+import CEvents
+import EbeeRecord
+import EbeeWindow
+
+/// Events as the fields that the contract names.
+extension JournalEntry {
+    mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, _ users: UserNames) {
+        let command = CommandLine.of(record, bytes)
+        start(event: "exec", id: MessageID.exec, priority: 6, message: Array("Executed ".utf8) + command)
+        process(record, bytes, command: command, users)
+    }
+
+    mutating func delete(_ record: DeleteRecord, _ bytes: RawSpan, by process: StoredProcess?, _ users: UserNames) {
+        let fixed = record.fixed
+        let path = record.path(in: bytes)
+        let shown = path.map { CommandLine.text([$0[...]]) } ?? Array("a file whose name could not be read".utf8)
+        let comm = CommandLine.text([bytes.copy(record.comm)[...]])
+        let verb = fixed.result == 0 ? " deleted " : " could not delete "
+        start(
+            event: "delete", id: MessageID.delete, priority: 6,
+            message: comm + Array("[\(fixed.header.pid)]\(verb)".utf8) + shown)
+        if let path { field("EBEE_PATH", path) }
+        field("EBEE_HOW", DeletionName.how(fixed.how))
+        field("EBEE_RESULT", DeletionName.result(fixed.result))
+        if record.victimHas(EBEE_VICTIM_KNOWN) {
+            field("EBEE_INODE", fixed.victim.inode)
+            field("EBEE_SIZE", fixed.victim.size)
+        }
+        if let process {
+            let bytes = unsafe process.bytes.span.bytes
+            self.process(process.record, bytes, command: CommandLine.of(process.record, bytes), users)
+        } else {
+            field("EBEE_PID", fixed.header.pid)
+            field("EBEE_COMM", bytes.copy(record.comm))
+            user(fixed.uid, users)
+        }
+    }
+
+    mutating func burst(_ burst: Burst, stream: String, _ users: UserNames) {
+        let what = stream == "exec" ? "executions" : "deletions"
+        let who = CommandLine.text([burst.comm[...]]) + Array("[\(burst.pid)]".utf8)
+        let from = burst.directory.map { Array(" below ".utf8) + CommandLine.text([$0[...]]) } ?? []
+        start(
+            event: "burst", id: MessageID.burst, priority: 5,
+            message: Array("\(burst.count) \(what) by ".utf8) + who + from + Array(", too many to write one by one".utf8))
+        field("EBEE_STREAM", stream)
+        field("EBEE_COUNT", burst.count)
+        time("EBEE_FROM", burst.from)
+        time("EBEE_TO", burst.to)
+        if let directory = burst.directory { field("EBEE_DIRECTORY", directory) }
+        if let process = burst.process {
+            let bytes = unsafe process.bytes.span.bytes
+            self.process(process.record, bytes, command: CommandLine.of(process.record, bytes), users)
+        } else {
+            field("EBEE_PID", burst.pid)
+            field("EBEE_COMM", burst.comm)
+            user(burst.uid, users)
+        }
+    }
+
+    /// - Parameter from: boot time; nil where it isn't known.
+    mutating func lost(_ message: String, count: UInt64, from: UInt64?, to: UInt64, why: String, stream: String?) {
+        start(event: "lost", id: MessageID.lost, priority: 4, message: Array(message.utf8))
+        if let stream { field("EBEE_STREAM", stream) }
+        field("EBEE_COUNT", count)
+        if let from { time("EBEE_FROM", from) }
+        time("EBEE_TO", to)
+        field("EBEE_WHY", why)
+    }
+
+    private mutating func start(event: String, id: String, priority: Int, message: [UInt8]) {
+        begin()
+        field("MESSAGE", message)
+        field("MESSAGE_ID", id)
+        field("PRIORITY", priority)
+        field("SYSLOG_IDENTIFIER", "ebeed")
+        field("EBEE_EVENT", event)
+    }
+
+    private mutating func time(_ name: StaticString, _ boot: UInt64) {
+        var writer = JSONWriter()
+        writer.time(Clock.wall(boot: boot))
+        field(name, writer.bytes)
+    }
+
+    private mutating func user(_ uid: UInt32, _ users: UserNames) {
+        field("EBEE_UID", uid)
+        if let name = users.name(of: uid) { field("EBEE_USER", name) }
+    }
+
+    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, command: [UInt8], _ users: UserNames) {
+        let fixed = record.fixed
+        field("EBEE_PID", fixed.header.pid)
+        if !record.has(EBEE_NO_PARENT) { field("EBEE_PPID", fixed.ppid) }
+        field("EBEE_COMM", bytes.copy(record.comm))
+        user(fixed.uid, users)
+        if record.has(EBEE_EXECUTABLE_KNOWN) { field("EBEE_EXE", Path.absolute(bytes.extracting(record.executable))) }
+        if !record.has(EBEE_ARGUMENTS_UNREAD) { field("EBEE_CMDLINE", command) }
+        if record.has(EBEE_DIRECTORY_KNOWN) { field("EBEE_CWD", Path.absolute(bytes.extracting(record.directory))) }
+        if fixed.login_uid != EBEE_NO_ID { field("EBEE_LOGINUID", fixed.login_uid) }
+        if fixed.session_id != EBEE_NO_ID { field("EBEE_SESSION", fixed.session_id) }
+        if record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit {
+            field("EBEE_UNIT", unit)
+            // What makes `journalctl -u UNIT` show it (systemd.journal-fields(7)).
+            field("OBJECT_SYSTEMD_UNIT", unit)
+        }
+    }
+}
+
+extension CommandLine {
+    static func of(_ record: ProcessRecord, _ bytes: RawSpan) -> [UInt8] {
+        let arguments = record.argumentRanges(in: bytes).map { bytes.copy($0)[...] }
+        return text(arguments) + (record.has(EBEE_ARGUMENTS_CUT) ? Array(" …".utf8) : [])
+    }
+}

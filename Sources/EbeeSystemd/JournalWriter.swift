@@ -1,0 +1,114 @@
+import CEvents
+import EbeeRecord
+import EbeeWindow
+import Glibc
+import Synchronization
+
+/// What the writer has done, for `status`.
+public struct JournalState: Sendable {
+    /// journald takes entries.
+    public var isAvailable = true
+    /// Events that were written as entries of their own.
+    public var written: UInt64 = 0
+    /// Events that `burst` entries stand for.
+    public var folded: UInt64 = 0
+    /// Events that did not reach the journal.
+    public var lost: UInt64 = 0
+    /// Events that wait to be written.
+    public var behind: UInt64 = 0
+}
+
+/// Writes events to the journal, on a thread of its own with a position of its own in each window: when journald is slow, this thread
+/// waits and nothing else does. Where it falls further behind than its backlog, it folds what it catches up on
+/// into `burst` entries.
+public final class JournalWriter: Sendable {
+    /// A stream that may be written.
+    public struct Stream: Sendable {
+        let event: String
+        let window: Window
+        public init(event: String, window: Window) {
+            self.event = event
+            self.window = window
+        }
+    }
+
+    /// What can be changed while it runs.
+    public struct Settings: Sendable, Equatable {
+        /// The events (`exec`, `delete`) that are written.
+        public var events: Set<String>
+        /// How many events may wait before they are folded.
+        public var backlog: UInt64
+        public init(events: Set<String>, backlog: UInt64) {
+            self.events = events
+            self.backlog = backlog
+        }
+    }
+
+    private let shared: Shared
+    private let doorbell: Doorbell
+
+    final class Shared: Sendable {
+        let settings: Mutex<Settings>
+        let state = Mutex(JournalState())
+        let stopping = Atomic<Bool>(false)
+        let bell = Semaphore()
+
+        init(_ settings: Settings) { self.settings = Mutex(settings) }
+    }
+
+    /// Starts the thread.
+    /// - Parameters:
+    ///   - doorbell: rings for every stream.
+    ///   - log: told, once each time, when journald goes and comes.
+    ///   - ended: called on the thread at its end.
+    public init(
+        _ streams: [Stream], settings: Settings, doorbell: Doorbell, log: @escaping @Sendable (String) -> Void,
+        ended: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        let shared = Shared(settings)
+        self.shared = shared
+        self.doorbell = doorbell
+        try startThread(name: "ebee-journal") {
+            var run = JournalRun(streams, shared, doorbell, log)
+            run.loop()
+            ended()
+        }
+    }
+
+    public var state: JournalState { shared.state.withLock { $0 } }
+
+    public func set(_ settings: Settings) { shared.settings.withLock { $0 = settings } }
+
+    /// Asks the thread to write what is there and end. Should journald hang, it does not end: whoever waits must have a deadline.
+    public func stop() {
+        shared.stopping.store(true, ordering: .releasing)
+        shared.bell.signal()
+    }
+}
+
+/// A POSIX semaphore that a thread can wait on for a while.
+@safe final class Semaphore: @unchecked Sendable {
+    private let semaphore: UnsafeMutablePointer<sem_t>
+
+    init() {
+        unsafe semaphore = .allocate(capacity: 1)
+        unsafe sem_init(semaphore, 0, 0)
+    }
+
+    deinit {
+        unsafe sem_destroy(semaphore)
+        unsafe semaphore.deallocate()
+    }
+
+    func signal() { _ = unsafe sem_post(semaphore) }
+
+    /// Returns at a signal, or after so many milliseconds.
+    func wait(milliseconds: Int) {
+        var until = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &until)
+        let nanoseconds = until.tv_nsec + (milliseconds % 1000) * 1_000_000
+        until.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        until.tv_nsec = nanoseconds % 1_000_000_000
+        _ = unsafe sem_timedwait(semaphore, &until)
+    }
+}

@@ -1,0 +1,3 @@
+import EbeeClient
+
+Ebeectl.runAndExit()

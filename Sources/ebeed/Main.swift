@@ -1,0 +1,6 @@
+import EbeeDaemon
+
+@main
+struct Main {
+    static func main() async { await Ebeed.main() }
+}
