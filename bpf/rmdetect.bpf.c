@@ -175,12 +175,17 @@ __noinline int touched(__u64 inode_address)
 	return 0;
 }
 
-/* A dentry whose file is gone from under it: unhashed, or negative (kernel: d_delete(), __d_move()). */
+/*
+ * A dentry whose file is gone from under it: unhashed, or negative (kernel: d_delete(), __d_move()). The root of a
+ * filesystem is never hashed and never goes.
+ */
 static __always_inline bool is_gone(__u64 dentry_address)
 {
 	struct dentry *dentry = (struct dentry *)dentry_address;
 
-	return dentry_address && (!BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode));
+	if (!dentry_address || BPF_CORE_READ(dentry, d_parent) == dentry)
+		return false;
+	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode);
 }
 
 /*
