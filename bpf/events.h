@@ -32,11 +32,13 @@
 #define EBEE_NO_ID 0xffffffffu
 
 enum ebee_kind {
-	EBEE_EXEC = 1,	  /* struct ebee_process: a program was executed */
-	EBEE_EXIT = 2,	  /* struct ebee_exit: the process of an earlier EBEE_EXEC is gone; never in the window */
-	EBEE_DELETE = 3,  /* struct ebee_delete: a file was, or was not, deleted */
-	EBEE_PROCESS = 4, /* struct ebee_process: who performs the deletions that follow; not an event of its own */
-	EBEE_LOST = 5,	  /* struct ebee_lost: written by the daemon where records are missing */
+	EBEE_EXEC = 1, /* struct ebee_process: a program was executed */
+	EBEE_EXIT =
+		2, /* struct ebee_exit: the process of an earlier EBEE_EXEC is gone; never in the window */
+	EBEE_DELETE = 3, /* struct ebee_delete: a file was, or was not, deleted */
+	EBEE_PROCESS =
+		4, /* struct ebee_process: who performs the deletions that follow; not an event of its own */
+	EBEE_LOST = 5, /* struct ebee_lost: written by the daemon where records are missing */
 };
 
 struct ebee_header {
@@ -44,9 +46,9 @@ struct ebee_header {
 	__u16 kind; /* enum ebee_kind */
 	__u16 cpu;
 	__u64 sequence; /* of events on this cpu, from 1, without a gap unless one was lost; 0 on a record that is no event */
-	__u64 time;	/* ns of boot time (CLOCK_BOOTTIME) */
-	__u32 pid;	/* the process (tgid), as the pid namespace of the daemon sees it */
-	__u32 tid;	/* the thread, likewise */
+	__u64 time; /* ns of boot time (CLOCK_BOOTTIME) */
+	__u32 pid;  /* the process (tgid), as the pid namespace of the daemon sees it */
+	__u32 tid;  /* the thread, likewise */
 };
 
 enum ebee_process_flag {
@@ -68,8 +70,8 @@ struct ebee_process {
 	struct ebee_header header;
 	__u64 start;	     /* boot time at which the process started; with its pid, its identity */
 	__u64 exit_duration; /* filled in by the daemon after an EBEE_EXIT: ns from execution to exit, 0 until then */
-	__u32 exit_status;   /* likewise: EBEE_EXITED | what wait(2) gives; 0 until then */
-	__u32 flags;	     /* enum ebee_process_flag */
+	__u32 exit_status; /* likewise: EBEE_EXITED | what wait(2) gives; 0 until then */
+	__u32 flags;	   /* enum ebee_process_flag */
 	__u32 ppid;
 	__u32 uid;
 	__u32 euid;
@@ -146,7 +148,7 @@ enum ebee_delete_flag {
  */
 struct ebee_delete {
 	struct ebee_header header;
-	__u64 start;   /* of the process */
+	__u64 start; /* of the process */
 	__u64 process; /* filled in by the daemon: position in the window of the EBEE_PROCESS, 0 where there is none */
 	struct ebee_victim victim;
 	__u32 uid;
@@ -175,9 +177,9 @@ struct ebee_lost {
 
 /* What the daemon tells a program before it is loaded: the section .rodata.settings. */
 struct ebee_settings {
-	__u64 cgroup_root;     /* inode number of the root of the mounted cgroup tree */
-	__u32 pid;	       /* the daemon, as its own pid namespace sees it; what it does is not reported */
-	__u32 pid_namespace;   /* inode number of that namespace */
+	__u64 cgroup_root;   /* inode number of the root of the mounted cgroup tree */
+	__u32 pid;	     /* the daemon, as its own pid namespace sees it; what it does is not reported */
+	__u32 pid_namespace; /* inode number of that namespace */
 	__u32 arguments_limit; /* bytes, at most EBEE_ARGUMENTS_MAX */
 	__u32 report_failed;   /* 1: also deletions that fail */
 };
@@ -186,7 +188,7 @@ struct ebee_settings {
 struct ebee_account {
 	__u64 sequence; /* of the newest event */
 	__u64 lost;	/* of these, how many found the ring full */
-	__u64 missed;	/* events that had no place to be remembered in while their system call was under way */
+	__u64 missed; /* events that had no place to be remembered in while their system call was under way */
 	__u64 unjoined; /* records that are no events (EBEE_EXIT, EBEE_PROCESS) and found the ring full */
 };
 

@@ -73,7 +73,8 @@ struct {
 	__type(value, struct told);
 } tellings SEC(".maps");
 
-static __always_inline int started(__u16 how, int directory, __u64 name, int source_directory, __u64 source_name)
+static __always_inline int started(__u16 how, int directory, __u64 name, int source_directory,
+				   __u64 source_name)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion;

@@ -18,7 +18,9 @@ public struct Configuration: Sendable, Equatable {
         public var ringBytes = 8 << 20
     }
 
+    /// Executions.
     public var exec = Stream()
+    /// Deletions.
     public var deletes = Stream()
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
@@ -26,7 +28,9 @@ public struct Configuration: Sendable, Equatable {
     public var failedDeletions = true
     /// Events that may wait for the journal before they are folded.
     public var journalBacklog = 20000
+    /// Where the socket is.
     public var socket = Defaults.socketPath
+    /// Whose members may ask, besides root.
     public var group = Defaults.group
     /// Connections at one time.
     public var clients = 256
@@ -34,13 +38,16 @@ public struct Configuration: Sendable, Equatable {
     public var requests = 8
     /// Longest request line, in bytes.
     public var requestBytes = Limits.requestBytes
+    /// The least that is worth a line of the log.
     public var logLevel = Logger.Level.info
 
+    /// The defaults.
     public init() {}
 }
 
 /// What is wrong with a configuration: file, line, key and what is allowed. Exit code 78.
 public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
+    /// One sentence for people.
     public let description: String
 }
 
@@ -67,13 +74,16 @@ extension Configuration {
             }
             guard let keys = table[section]?.table else {
                 throw ConfigurationError(
-                    description: "\(file):\(locator.line(section: "", key: section)): \(section) is a section: write [\(section)]")
+                    description:
+                        "\(file):\(locator.line(section: "", key: section)): \(section) is a section: write [\(section)]"
+                )
             }
             for key in keys.keys.sorted() {
                 let place = "\(file):\(locator.line(section: section, key: key)): \(section).\(key)"
                 guard let setting = schema[key] else {
                     throw ConfigurationError(
-                        description: "\(place): no such key; [\(section)] has \(schema.keys.sorted().joined(separator: ", "))")
+                        description:
+                            "\(place): no such key; [\(section)] has \(schema.keys.sorted().joined(separator: ", "))")
                 }
                 guard let value = keys[key] else { continue }
                 if let allowed = setting.apply(value, &self) {
@@ -101,7 +111,8 @@ private struct Setting {
         _ path: WritableKeyPath<Configuration, Int>, _ range: ClosedRange<Int>, powerOfTwo: Bool = false
     ) -> Setting {
         Setting { value, configuration in
-            let allowed = "\(powerOfTwo ? "a power of two" : "an integer") from \(range.lowerBound) to \(range.upperBound)"
+            let allowed =
+                "\(powerOfTwo ? "a power of two" : "an integer") from \(range.lowerBound) to \(range.upperBound)"
             guard let integer = value.int, range.contains(integer), !powerOfTwo || integer.nonzeroBitCount == 1 else {
                 return allowed
             }
@@ -125,20 +136,20 @@ private struct Setting {
 private enum Schema {
     static var sections: [String: [String: Setting]] {
         [
-        "exec": stream(\.exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
-        "deletes": stream(\.deletes).merging(["failed": .bool(\.failedDeletions)]) { $1 },
-        "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
-        "server": [
-            // sun_path holds 108 bytes with its NUL (unix(7)).
-            "socket": .string(\.socket, "an absolute path of at most 107 bytes") {
-                $0.hasPrefix("/") && $0.utf8.count <= 107 && !$0.utf8.contains(0)
-            },
-            "group": .string(\.group, "the name of a group") { !$0.isEmpty && !$0.utf8.contains(0) },
-            "clients": .integer(\.clients, 1...4096),
-            "requests": .integer(\.requests, 1...64),
-            "request_bytes": .integer(\.requestBytes, 1024...1_048_576),
-        ],
-        "log": ["level": level],
+            "exec": stream(\.exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
+            "deletes": stream(\.deletes).merging(["failed": .bool(\.failedDeletions)]) { $1 },
+            "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
+            "server": [
+                // sun_path holds 108 bytes with its NUL (unix(7)).
+                "socket": .string(\.socket, "an absolute path of at most 107 bytes") {
+                    $0.hasPrefix("/") && $0.utf8.count <= 107 && !$0.utf8.contains(0)
+                },
+                "group": .string(\.group, "the name of a group") { !$0.isEmpty && !$0.utf8.contains(0) },
+                "clients": .integer(\.clients, 1...4096),
+                "requests": .integer(\.requests, 1...64),
+                "request_bytes": .integer(\.requestBytes, 1024...1_048_576),
+            ],
+            "log": ["level": level],
         ]
     }
 
@@ -154,11 +165,11 @@ private enum Schema {
 
     private static var level: Setting {
         Setting { value, configuration in
-        guard let level = value.string.flatMap({ Logger.Level(rawValue: $0) }) else {
-            return "one of " + Logger.Level.allCases.map { "\"\($0)\"" }.joined(separator: ", ")
-        }
-        configuration.logLevel = level
-        return nil
+            guard let level = value.string.flatMap({ Logger.Level(rawValue: $0) }) else {
+                return "one of " + Logger.Level.allCases.map { "\"\($0)\"" }.joined(separator: ", ")
+            }
+            configuration.logLevel = level
+            return nil
         }
     }
 }

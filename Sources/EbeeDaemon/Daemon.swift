@@ -54,7 +54,8 @@ struct Daemon {
                     maximumAge: UInt64(stream.windowSeconds) * 1_000_000_000, doorbell: doorbell)
                 let program = try Program.attach(recording, settings: configuration.programSettings(recording))
                 let entry = Recorded(
-                    recording: recording, window: window, rung: program.rung, limits: program.limits, since: Clock.boot())
+                    recording: recording, window: window, rung: program.rung, limits: program.limits,
+                    since: Clock.boot())
                 recorded.append(entry)
                 logger.info("recording \(recording.stream) through \(program.rung)")
                 drains.append(try DrainService(program, into: window, name: recording.stream))
@@ -64,8 +65,10 @@ struct Daemon {
             throw error
         }
 
-        let journal = try JournalService(recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)
-        let report = StatusSource(started: started, recorded: recorded, drains: drains, journal: journal, configuration: configuration)
+        let journal = try JournalService(
+            recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)
+        let report = StatusSource(
+            started: started, recorded: recorded, drains: drains, journal: journal, configuration: configuration)
         let server = Server(
             listener: listener,
             sources: recorded.map {
@@ -86,7 +89,8 @@ struct Daemon {
         services.append(.init(service: server))
 
         var group = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "life cycle") { _ in SwiftLogNoOpLogHandler() })
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: Logger(label: "life cycle") { _ in SwiftLogNoOpLogHandler() })
         group.maximumGracefulShutdownDuration = Self.stopLimit
         group.maximumCancellationDuration = .seconds(2)
         try await ServiceGroup(configuration: group).run()

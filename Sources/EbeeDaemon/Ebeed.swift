@@ -9,6 +9,7 @@ import Logging
 
 /// The daemon's command line.
 public struct Ebeed: AsyncParsableCommand {
+    /// Name, help and version.
     public static let configuration = CommandConfiguration(
         commandName: "ebeed",
         abstract: "Records every program that runs and every file that is deleted.",
@@ -27,7 +28,9 @@ public struct Ebeed: AsyncParsableCommand {
 
     static let defaultFile = "/etc/ebee/ebeed.toml"
 
-    @Option(help: ArgumentHelp("Read this configuration (default: \(Self.defaultFile), if it is there).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Read this configuration (default: \(Self.defaultFile), if it is there).", valueName: "file")
+    )
     var config: String?
 
     @Option(help: ArgumentHelp("Listen on this socket, whatever the configuration says.", valueName: "path"))
@@ -36,9 +39,13 @@ public struct Ebeed: AsyncParsableCommand {
     @Flag(help: "Check configuration and kernel, say what would work and why, and exit.")
     var check = false
 
+    /// What ArgumentParser fills in.
     public init() {}
 
+    /// Checks or records, until it is told to stop.
     public mutating func run() async throws {
+        // Until the part that reloads is there, a reload has nothing to do, and must not end the process.
+        signal(SIGHUP, SIG_IGN)
         do {
             let load = self.load
             let configuration = try load()

@@ -154,7 +154,8 @@ final class StatusSource: Sendable {
     private let configuration: Mutex<Configuration>
 
     init(
-        started: UInt64, recorded: [Daemon.Recorded], drains: [DrainService], journal: JournalService, configuration: Configuration
+        started: UInt64, recorded: [Daemon.Recorded], drains: [DrainService], journal: JournalService,
+        configuration: Configuration
     ) {
         self.started = started
         self.recorded = recorded
@@ -177,7 +178,8 @@ final class StatusSource: Sendable {
         journal.lost = state.lost
         journal.behind = state.behind
         return StatusReport(
-            version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(), memoryBytes: Self.memory(),
+            version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(),
+            memoryBytes: Self.memory(),
             streams: zip(recorded, drains).map { recorded, service in
                 StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
@@ -188,12 +190,14 @@ final class StatusSource: Sendable {
 
     /// The kernel's release, as uname(1) has it.
     private static func kernel() -> String {
-        (SmallFile.read("/proc/sys/kernel/osrelease") ?? "unknown\n").split(separator: "\n").first.map(String.init) ?? "unknown"
+        (SmallFile.read("/proc/sys/kernel/osrelease") ?? "unknown\n").split(separator: "\n").first.map(String.init)
+            ?? "unknown"
     }
 
     /// Resident memory in bytes: the second number of /proc/self/statm, in pages.
     private static func memory() -> Int {
-        let pages = (SmallFile.read("/proc/self/statm") ?? "").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        let pages =
+            (SmallFile.read("/proc/self/statm") ?? "").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         return pages * sysconf(Int32(_SC_PAGESIZE))
     }
 }

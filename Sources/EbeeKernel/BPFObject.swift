@@ -94,7 +94,8 @@ struct LoadedObject: ~Copyable {
                 }
                 unsafe links.add(link)
                 for tracepoint in unsafe further[String(cString: bpf_program__name(current))] ?? [] {
-                    guard let link = unsafe bpf_program__attach_tracepoint(current, tracepoint.category, tracepoint.name)
+                    guard
+                        let link = unsafe bpf_program__attach_tracepoint(current, tracepoint.category, tracepoint.name)
                     else { throw SystemError("attach \(name): tp/\(tracepoint.category)/\(tracepoint.name)") }
                     unsafe links.add(link)
                 }

@@ -89,7 +89,9 @@ public final class Drain: Sendable {
         func loop() -> SystemError? {
             while !shared.stopping.load(ordering: .acquiring) {
                 let count = unsafe ring_buffer__poll(ring, Drain.patience)
-                if count < 0, count != -EINTR, count != -ECANCELED { return SystemError("poll the ring of \(name)", errno: count) }
+                if count < 0, count != -EINTR, count != -ECANCELED {
+                    return SystemError("poll the ring of \(name)", errno: count)
+                }
                 let now = Clock.boot()
                 shared.pulse.store(now, ordering: .relaxed)
                 if count > 0 { recorder.publish() }

@@ -49,6 +49,7 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
+    /// The ways to see its events, the best first.
     public var rungs: [Rung] {
         switch self {
         case .exec: Self.execRungs
@@ -84,7 +85,8 @@ public enum Recording: Sendable, CaseIterable {
                 "renames that fail",
             ]
             if !present.contains("touch_ctime") {
-                limits.append("files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts, Linux 6.13)")
+                limits.append(
+                    "files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts, Linux 6.13)")
                 if present.contains("touch_ext4") {
                     limits.append("inode, size, owner, mode and links of deleted files that are not on ext4")
                 } else {
@@ -103,7 +105,8 @@ public enum Recording: Sendable, CaseIterable {
     init() throws(Unmet) {
         guard let btf = unsafe btf__load_vmlinux_btf() else {
             throw .kernel(
-                "this kernel has no type information (/sys/kernel/btf/vmlinux): ebeed needs a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+                "this kernel has no type information (/sys/kernel/btf/vmlinux): ebeed needs a kernel built with CONFIG_DEBUG_INFO_BTF=y"
+            )
         }
         unsafe self.btf = btf
     }

@@ -14,6 +14,7 @@ public struct ProgramSettings: Sendable {
     /// Also record deletions that fail.
     public var failedDeletions: Bool
 
+    /// Settings within the ranges that the configuration allows.
     public init(ringBytes: Int, argumentBytes: Int, failedDeletions: Bool) {
         self.ringBytes = ringBytes
         self.argumentBytes = argumentBytes
@@ -23,6 +24,7 @@ public struct ProgramSettings: Sendable {
 
 /// A BPF program that records: loaded, attached, with its ring. Released in the reverse order when the value goes.
 public struct Program: ~Copyable {
+    /// What it records.
     public let recording: Recording
     /// Name of the rung in use.
     public let rung: String

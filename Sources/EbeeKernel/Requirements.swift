@@ -10,11 +10,13 @@ public enum Requirements {
         // libbpf speaks to standard error by itself; what it has to say is in the errors that we throw.
         unsafe libbpf_set_print(nil)
         guard holdsCapability(CAP_SYS_ADMIN) || (holdsCapability(CAP_BPF) && holdsCapability(CAP_PERFMON)) else {
-            throw .permission("ebeed must run as root: loading BPF programs needs CAP_BPF and CAP_PERFMON (try: sudo ebeed)")
+            throw .permission(
+                "ebeed must run as root: loading BPF programs needs CAP_BPF and CAP_PERFMON (try: sudo ebeed)")
         }
         if let lockdown = SmallFile.read("/sys/kernel/security/lockdown"), lockdown.contains("[confidentiality]") {
             throw .kernel(
-                "this kernel is locked down (lockdown=confidentiality), so that no BPF program may read its memory: boot with lockdown=integrity or none")
+                "this kernel is locked down (lockdown=confidentiality), so that no BPF program may read its memory: boot with lockdown=integrity or none"
+            )
         }
         _ = try KernelTypes()
     }

@@ -5,6 +5,7 @@ public enum Unmet: Error, CustomStringConvertible {
     /// This kernel can't: exit code 69.
     case kernel(String)
 
+    /// The sentence.
     public var description: String {
         switch self {
         case .permission(let reason), .kernel(let reason): reason

@@ -7,6 +7,7 @@ public struct EventCursor {
     let window: UInt64
     let position: UInt64
 
+    /// A place in the window that began at boot time `window`.
     public init(stream: Character, window: UInt64, position: UInt64) {
         self.stream = stream
         self.window = window
@@ -18,9 +19,12 @@ public struct EventCursor {
 
 /// The process that a deletion's record refers to: a copy of its `EBEE_PROCESS` record.
 public struct StoredProcess {
+    /// The record as it was read.
     public let record: ProcessRecord
+    /// Its bytes.
     public let bytes: [UInt8]
 
+    /// Checks and reads a copy of a record.
     public init(_ bytes: [UInt8]) throws(MalformedRecord) {
         self.bytes = bytes
         _ = try unsafe RecordHeader(checking: bytes.span.bytes)
@@ -30,6 +34,7 @@ public struct StoredProcess {
 
 /// Events as the contract's JSON: the members of one object, without its braces, so that a reply can put its id first.
 extension JSONWriter {
+    /// An execution, with its exit where that is known.
     public mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, cursor: EventCursor) {
         string("event", "exec")
         time("time", Clock.wall(boot: record.fixed.header.time))
@@ -39,6 +44,7 @@ extension JSONWriter {
         endObject()
     }
 
+    /// A deletion and, where it is still known, the process that asked for it.
     public mutating func delete(
         _ record: DeleteRecord, _ bytes: RawSpan, by process: StoredProcess?, cursor: EventCursor
     ) {
@@ -196,10 +202,12 @@ extension JSONWriter {
 
 /// How a process ended, once that is known.
 public struct ProcessExit {
+    /// As wait(2) tells it.
     public enum Status {
         case code(UInt32)
         case signal(UInt32)
     }
+    /// Its exit code, or the signal that killed it.
     public let status: Status
     /// Nanoseconds from the execution to the exit.
     public let duration: UInt64
@@ -216,6 +224,7 @@ public struct ProcessExit {
 
 /// The contract's words for the numbers in a record.
 public enum DeletionName {
+    /// `unlink`, `rmdir` or `rename`.
     public static func how(_ how: UInt16) -> String {
         switch UInt32(how) {
         case EBEE_UNLINK.rawValue: "unlink"
@@ -225,6 +234,7 @@ public enum DeletionName {
         }
     }
 
+    /// `syscall` or `io_uring`.
     public static func via(_ via: UInt16) -> String {
         switch UInt32(via) {
         case EBEE_SYSCALL.rawValue: "syscall"
@@ -240,6 +250,7 @@ public enum DeletionName {
         return unsafe String(cString: name)
     }
 
+    /// Why events are missing.
     public static func why(_ why: UInt32) -> String {
         switch why {
         case EBEE_RING_FULL.rawValue: "ring_full"

@@ -5,9 +5,11 @@ import EbeeProtocol
 ///
 /// Members are written in order; the writer knows only whether a comma is due.
 public struct JSONWriter: ~Copyable {
+    /// What has been written.
     public private(set) var bytes: [UInt8] = []
     private var needsComma = false
 
+    /// An empty writer.
     public init() {}
 
     /// How many bytes have been written since the last `removeAll`.
@@ -19,9 +21,13 @@ public struct JSONWriter: ~Copyable {
         needsComma = false
     }
 
+    /// Opens an object: the value of `key`, an element, or a line.
     public mutating func beginObject(_ key: StaticString? = nil) { open(UInt8(ascii: "{"), key) }
+    /// Closes it.
     public mutating func endObject() { close(UInt8(ascii: "}")) }
+    /// Opens an array.
     public mutating func beginArray(_ key: StaticString? = nil) { open(UInt8(ascii: "["), key) }
+    /// Closes it.
     public mutating func endArray() { close(UInt8(ascii: "]")) }
 
     /// Whole lines made elsewhere.
@@ -39,11 +45,13 @@ public struct JSONWriter: ~Copyable {
         bytes.append(contentsOf: value)
     }
 
+    /// A member that is true or false.
     public mutating func bool(_ key: StaticString, _ value: Bool) {
         self.key(key)
         bytes.append(contentsOf: value ? "true".utf8 : "false".utf8)
     }
 
+    /// A member that is an integer.
     public mutating func number(_ key: StaticString, _ value: some FixedWidthInteger) {
         self.key(key)
         decimal(value)
@@ -55,6 +63,7 @@ public struct JSONWriter: ~Copyable {
         decimal(value)
     }
 
+    /// A member that is text of our own.
     public mutating func string(_ key: StaticString, _ value: String) {
         self.key(key)
         var value = value

@@ -19,7 +19,8 @@ public enum Path {
     }
 
     private static func append(component: RawSpan, to path: inout [UInt8]) {
-        let dots = component.byteCount <= 2 && (0..<component.byteCount).allSatisfy { component.byte($0) == UInt8(ascii: ".") }
+        let dots =
+            component.byteCount <= 2 && (0..<component.byteCount).allSatisfy { component.byte($0) == UInt8(ascii: ".") }
         switch (dots, component.byteCount) {
         case (_, 0), (true, 1): return
         case (true, 2): path.removeSubrange((path.lastIndex(of: slash) ?? 0)...)

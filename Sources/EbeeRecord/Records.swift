@@ -38,6 +38,7 @@ extension RawSpan {
 public typealias RecordHeader = ebee_header
 
 extension RecordHeader {
+    /// Bytes of the struct.
     public static var byteCount: Int { MemoryLayout<ebee_header>.size }
 
     /// Reads the header of the record that fills `bytes`, and checks what has to hold for a record to be stored:
@@ -60,10 +61,15 @@ extension RecordHeader {
 
 /// The values of `kind`, typed as the header has it.
 public enum RecordKind {
+    /// `ebee_process`: a program was executed.
     public static let exec = UInt16(EBEE_EXEC.rawValue)
+    /// `ebee_exit`: its process is gone.
     public static let exit = UInt16(EBEE_EXIT.rawValue)
+    /// `ebee_delete`
     public static let delete = UInt16(EBEE_DELETE.rawValue)
+    /// `ebee_process`: who deletes.
     public static let process = UInt16(EBEE_PROCESS.rawValue)
+    /// `ebee_lost`
     public static let lost = UInt16(EBEE_LOST.rawValue)
 }
 
@@ -87,19 +93,25 @@ struct Parts {
 
 /// An `EBEE_EXEC` or `EBEE_PROCESS` record: its fixed part, and where in the record its parts are.
 public struct ProcessRecord {
+    /// Its struct.
     public let fixed: ebee_process
+    /// The name of the process.
     public let comm: Range<Int>
+    /// The terminal; empty where there is none.
     public let tty: Range<Int>
     let ancestors: Range<Int>
     /// Path components, innermost first.
     public let executable: Range<Int>
+    /// Path components, innermost first.
     public let directory: Range<Int>
+    /// Path components, innermost first.
     public let cgroup: Range<Int>
     /// A path as text.
     let interpreter: Range<Int>
     /// Each argument ends with a NUL; the last one doesn't where it was cut.
     public let arguments: Range<Int>
 
+    /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
         fixed = bytes.head(ebee_process.self)
         var parts = Parts(after: MemoryLayout<ebee_process>.size, in: bytes)
@@ -117,6 +129,7 @@ public struct ProcessRecord {
     private static let commOffset = MemoryLayout<ebee_process>.offset(of: \.comm) ?? 0
     private static let ttyOffset = MemoryLayout<ebee_process>.offset(of: \.tty) ?? 0
 
+    /// Whether a flag is set.
     public func has(_ flag: ebee_process_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
 
     /// Pid and name of the ancestor that is `index` generations above the parent.
@@ -148,13 +161,16 @@ public struct ProcessRecord {
 
 /// An `EBEE_DELETE` record: its fixed part, and where in the record its parts are.
 public struct DeleteRecord {
+    /// Its struct.
     public let fixed: ebee_delete
+    /// The name of the process.
     public let comm: Range<Int>
     let base: Range<Int>
     let name: Range<Int>
     let sourceBase: Range<Int>
     let sourceName: Range<Int>
 
+    /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
         fixed = bytes.head(ebee_delete.self)
         var parts = Parts(after: MemoryLayout<ebee_delete>.size, in: bytes)
@@ -167,7 +183,9 @@ public struct DeleteRecord {
 
     private static let commOffset = MemoryLayout<ebee_delete>.offset(of: \.comm) ?? 0
 
+    /// Whether a flag is set.
     public func has(_ flag: ebee_delete_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
+    /// The same of the flags that tell what is known of the file.
     public func victimHas(_ flag: ebee_victim_flag) -> Bool { fixed.victim.flags & flag.rawValue != 0 }
 
     /// The absolute path of the deleted file; nil where the kernel could not read what it was asked for.

@@ -41,5 +41,7 @@ public struct Cgroup {
 }
 
 extension ArraySlice<UInt8> {
-    fileprivate func hasSuffix(_ suffix: String) -> Bool { count > suffix.utf8.count && self.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
+    fileprivate func hasSuffix(_ suffix: String) -> Bool {
+        count > suffix.utf8.count && self.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+    }
 }

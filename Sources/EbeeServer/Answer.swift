@@ -80,8 +80,9 @@ struct ForwardAnswer: Answer {
     private mutating func earliest(_ batches: [Batch], _ writer: inout JSONWriter) -> Int? {
         var earliest: (index: Int, time: UInt64)?
         for index in readers.indices {
-            guard let time = readers[index].nextTime(batches[index], &writer), readers[index].position < ends[index] else { continue }
-            if earliest == nil || time < earliest!.time { earliest = (index, time) }
+            guard let time = readers[index].nextTime(batches[index], &writer), readers[index].position < ends[index]
+            else { continue }
+            if time < earliest?.time ?? .max { earliest = (index, time) }
         }
         return earliest?.index
     }
@@ -178,7 +179,7 @@ struct BackwardAnswer: Answer {
         var latest: (index: Int, time: UInt64)?
         for index in readers.indices {
             guard let time = readers[index].nextTime(batches[index]) else { continue }
-            if latest == nil || time > latest!.time { latest = (index, time) }
+            if time >= latest?.time ?? 0 { latest = (index, time) }
         }
         return latest?.index
     }
@@ -207,17 +208,15 @@ struct TailAnswer: Answer {
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
-        if backlog != nil {
-            if backlog!.backlogStep(&writer) { backlog = nil }
-            return .more
-        }
+        if backlog?.backlogStep(&writer) == false { return .more }
+        backlog = nil
         return BatchPool.withBatches { batches in
             for _ in 0..<stretchRecords {
                 if writer.count >= stretch { return .more }
                 var earliest: (index: Int, time: UInt64)?
                 for index in readers.indices {
                     guard let time = readers[index].nextTime(batches[index], &writer) else { continue }
-                    if earliest == nil || time < earliest!.time { earliest = (index, time) }
+                    if time < earliest?.time ?? .max { earliest = (index, time) }
                 }
                 guard let earliest else { return .wait }
                 _ = readers[earliest.index].take(batches[earliest.index], &writer)

@@ -120,7 +120,8 @@ final class Connection: Sendable {
             case .more: await Task.yield()
             case .wait:
                 if isStopping() {
-                    try await outbound.write(ByteBuffer(bytes: RequestError(.stopping, "ebeed is stopping", id: id).line))
+                    try await outbound.write(
+                        ByteBuffer(bytes: RequestError(.stopping, "ebeed is stopping", id: id).line))
                     return
                 }
                 // The bell is asked to ring, and the window looked at once more: what came in between is not slept through.

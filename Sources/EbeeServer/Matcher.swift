@@ -54,14 +54,18 @@ struct Matcher: Sendable {
 
     private func matchesProcess(_ record: ProcessRecord, _ bytes: RawSpan) -> Bool {
         if let ppids = filter.ppid {
-            guard !record.has(EBEE_NO_PARENT), ppids.contains(Int32(bitPattern: record.fixed.ppid)) else { return false }
+            guard !record.has(EBEE_NO_PARENT), ppids.contains(Int32(bitPattern: record.fixed.ppid)) else {
+                return false
+            }
         }
         if let globs = filter.exe {
             guard record.has(EBEE_EXECUTABLE_KNOWN) else { return false }
             if !Self.matches(Path.absolute(bytes.extracting(record.executable)), globs) { return false }
         }
         if let units {
-            guard record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit else { return false }
+            guard record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit else {
+                return false
+            }
             if !Self.matches(unit, units) { return false }
         }
         return true

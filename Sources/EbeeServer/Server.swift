@@ -16,6 +16,7 @@ public struct ServerLimits: Sendable, Equatable {
     /// Bytes of a request's line.
     public var requestBytes: Int
 
+    /// Bounds within the ranges that the configuration allows.
     public init(clients: Int, requests: Int, requestBytes: Int) {
         self.clients = clients
         self.requests = requests

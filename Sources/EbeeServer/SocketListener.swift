@@ -4,6 +4,7 @@ import Glibc
 
 /// The listening socket: one that systemd handed over, or one made here and removed again.
 public struct SocketListener: Sendable {
+    /// Listening, or bound and about to.
     public let descriptor: Int32
     /// The path to remove at the end; nil where systemd owns the socket.
     private let created: String?
@@ -61,11 +62,13 @@ public enum SocketError: Error, CustomStringConvertible {
     case notASocket(String)
     case system(SystemError)
 
+    /// One sentence that says what to do.
     public var description: String {
         switch self {
         case .inUse(let path):
             "another ebeed answers on \(path): stop it first (systemctl stop ebeed), or give this one its own --socket"
-        case .notASocket(let path): "\(path) exists and is not a socket: it is left alone; remove it or choose another --socket"
+        case .notASocket(let path):
+            "\(path) exists and is not a socket: it is left alone; remove it or choose another --socket"
         case .system(let error): error.description
         }
     }

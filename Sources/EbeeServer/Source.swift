@@ -11,6 +11,7 @@ public struct Source: Sendable {
     /// Boot time since which events have been recorded.
     let recordingSince: UInt64
 
+    /// A stream whose recording began at boot time `recordingSince`.
     public init(event: String, stream: String, window: Window, recordingSince: UInt64) {
         self.event = event
         self.stream = stream

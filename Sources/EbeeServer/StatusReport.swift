@@ -5,15 +5,23 @@ import EbeeWindow
 public struct StatusReport: Sendable {
     /// One stream.
     public struct Stream: Sendable {
+        /// `exec` or `deletes`.
         public let stream: String
+        /// The hook in use.
         public let rung: String
+        /// What the rung misses or costs, in words.
         public let limits: [String]
+        /// Events that are known to be lost.
         public let lost: UInt64
+        /// What it remembers.
         public let window: Window.State
         /// In seconds.
         public let maximumAge: UInt64
 
-        public init(stream: String, rung: String, limits: [String], lost: UInt64, window: Window.State, maximumAge: UInt64) {
+        /// All of it, as it was found.
+        public init(
+            stream: String, rung: String, limits: [String], lost: UInt64, window: Window.State, maximumAge: UInt64
+        ) {
             self.stream = stream
             self.rung = rung
             self.limits = limits
@@ -25,28 +33,44 @@ public struct StatusReport: Sendable {
 
     /// What became of the events on their way to the journal.
     public struct Journal: Sendable {
+        /// Whether it takes entries.
         public var available = true
+        /// Whether executions go there.
         public var exec = false
+        /// Whether deletions go there.
         public var deletes = false
+        /// Events with an entry of their own.
         public var written: UInt64 = 0
+        /// Events that `burst` entries stand for.
         public var folded: UInt64 = 0
+        /// Events that did not get there.
         public var lost: UInt64 = 0
+        /// Events that wait.
         public var behind: UInt64 = 0
 
+        /// Nothing yet.
         public init() {}
     }
 
+    /// Of the daemon.
     public let version: String
+    /// In its own pid namespace.
     public let pid: Int32
     /// Boot time.
     public let started: UInt64
+    /// The release, as uname(1) has it.
     public let kernel: String
+    /// Resident.
     public let memoryBytes: Int
+    /// One for each that is recorded.
     public let streams: [Stream]
+    /// The way to the journal.
     public let journal: Journal
 
+    /// All of it, as it was found.
     public init(
-        version: String, pid: Int32, started: UInt64, kernel: String, memoryBytes: Int, streams: [Stream], journal: Journal
+        version: String, pid: Int32, started: UInt64, kernel: String, memoryBytes: Int, streams: [Stream],
+        journal: Journal
     ) {
         self.version = version
         self.pid = pid

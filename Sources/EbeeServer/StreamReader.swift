@@ -69,7 +69,10 @@ struct StreamReader {
                     position < end && isWanted(header, bytes)
                 }
                 if isMatch == true {
-                    found.append(Match(position: cursor.position - UInt64(next.size), time: next.time, isEvent: next.sequence != 0))
+                    found.append(
+                        Match(
+                            position: cursor.position - UInt64(next.size), time: next.time, isEvent: next.sequence != 0)
+                    )
                 }
             }
         }
@@ -103,10 +106,14 @@ struct StreamReader {
             let mark = bytes.head(ebee_lost.self)
             return mark.to >= since && mark.from <= until
         case RecordKind.exec:
-            guard header.time >= since, header.time <= until, let record = try? ProcessRecord(bytes) else { return false }
+            guard header.time >= since, header.time <= until, let record = try? ProcessRecord(bytes) else {
+                return false
+            }
             return matcher.matches(record, bytes)
         case RecordKind.delete:
-            guard header.time >= since, header.time <= until, let record = try? DeleteRecord(bytes) else { return false }
+            guard header.time >= since, header.time <= until, let record = try? DeleteRecord(bytes) else {
+                return false
+            }
             return matcher.matches(record, bytes) { deleter(of: record) }
         default:
             return false

@@ -31,7 +31,9 @@ struct Bursts {
     mutating func add(_ header: RecordHeader, _ bytes: RawSpan, _ window: Window) {
         switch header.kind {
         case RecordKind.exec:
-            guard let record = try? ProcessRecord(bytes), let stored = try? StoredProcess(bytes.copy(0..<bytes.byteCount)) else { return }
+            guard let record = try? ProcessRecord(bytes),
+                let stored = try? StoredProcess(bytes.copy(0..<bytes.byteCount))
+            else { return }
             // Executions of one parent belong together: a build, a shell's loop.
             let key = Key(pid: record.fixed.ppid, start: 0)
             if bursts[key] == nil {
@@ -72,7 +74,9 @@ extension Burst {
         count += 1
         to = max(to, time)
         guard let path, var common = directory else { return }
-        while common.count > 1, !(path.count > common.count && path.starts(with: common) && path[common.count] == UInt8(ascii: "/")) {
+        while common.count > 1,
+            !(path.count > common.count && path.starts(with: common) && path[common.count] == UInt8(ascii: "/"))
+        {
             common = Bursts.parent(common)
         }
         directory = common

@@ -42,7 +42,8 @@ extension JournalEntry {
         let from = burst.directory.map { Array(" below ".utf8) + CommandLine.text([$0[...]]) } ?? []
         start(
             event: "burst", id: MessageID.burst, priority: 5,
-            message: Array("\(burst.count) \(what) by ".utf8) + who + from + Array(", too many to write one by one".utf8))
+            message: Array("\(burst.count) \(what) by ".utf8) + who + from
+                + Array(", too many to write one by one".utf8))
         field("EBEE_STREAM", stream)
         field("EBEE_COUNT", burst.count)
         time("EBEE_FROM", burst.from)

@@ -59,7 +59,8 @@ struct JournalRun: ~Copyable {
         if state.isAvailable, unreported.count > 0 {
             let (count, since) = unreported
             entry.lost(
-                "\(count) events did not reach the journal while it was away", count: count, from: since, to: Clock.boot(),
+                "\(count) events did not reach the journal while it was away", count: count, from: since,
+                to: Clock.boot(),
                 why: "journal", stream: nil)
             if send() { unreported = (0, 0) }
         }
@@ -87,7 +88,8 @@ struct JournalRun: ~Copyable {
             case .evicted(let count):
                 missed(count)
                 entry.lost(
-                    "\(count) events were given up before the journal took them", count: count, from: nil, to: Clock.boot(),
+                    "\(count) events were given up before the journal took them", count: count, from: nil,
+                    to: Clock.boot(),
                     why: "evicted", stream: stream.event)
                 _ = send()
             case .records:
@@ -130,7 +132,8 @@ struct JournalRun: ~Copyable {
             let mark = bytes.head(ebee_lost.self)
             let why = DeletionName.why(mark.why)
             entry.lost(
-                "\(mark.count) events of the stream \(stream.event) were lost: \(why)", count: mark.count, from: mark.from,
+                "\(mark.count) events of the stream \(stream.event) were lost: \(why)", count: mark.count,
+                from: mark.from,
                 to: mark.to, why: why, stream: stream.event)
         default: return false
         }

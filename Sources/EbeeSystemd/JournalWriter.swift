@@ -26,6 +26,7 @@ public final class JournalWriter: Sendable {
     public struct Stream: Sendable {
         let event: String
         let window: Window
+        /// - Parameter event: `exec` or `delete`.
         public init(event: String, window: Window) {
             self.event = event
             self.window = window
@@ -38,6 +39,7 @@ public final class JournalWriter: Sendable {
         public var events: Set<String>
         /// How many events may wait before they are folded.
         public var backlog: UInt64
+        /// Settings within the ranges that the configuration allows.
         public init(events: Set<String>, backlog: UInt64) {
             self.events = events
             self.backlog = backlog
@@ -75,8 +77,10 @@ public final class JournalWriter: Sendable {
         }
     }
 
+    /// What it has done so far.
     public var state: JournalState { shared.state.withLock { $0 } }
 
+    /// Takes effect with the next events.
     public func set(_ settings: Settings) { shared.settings.withLock { $0 = settings } }
 
     /// Asks the thread to write what is there and end. Should journald hang, it does not end: whoever waits must have a deadline.

@@ -13,6 +13,7 @@ import EbeeRecord
     /// Where the next record is.
     private var offset = 0
 
+    /// An empty batch, with its memory.
     public init() {
         unsafe storage = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.capacity, alignment: 16)
     }

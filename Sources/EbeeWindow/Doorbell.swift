@@ -5,6 +5,7 @@ public final class Doorbell: Sendable {
     private let waiting = Atomic<Bool>(false)
     private let waiters = Mutex<[@Sendable () -> Void]>([])
 
+    /// A bell that nobody waits for yet.
     public init() {}
 
     /// Calls `wake` once, at the next ring, from the thread that rings. The caller must look again for what it waits for
@@ -16,6 +17,7 @@ public final class Doorbell: Sendable {
         }
     }
 
+    /// Wakes everybody who waits.
     public func ring() {
         guard waiting.load(ordering: .sequentiallyConsistent) else { return }
         let woken = waiters.withLock { waiters in

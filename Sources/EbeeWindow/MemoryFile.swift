@@ -13,7 +13,8 @@ import Glibc
     init(name: String, size: Int) throws(SystemError) {
         let descriptor = unsafe ebee_memory_file(name, size)
         guard descriptor >= 0 else { throw SystemError("memfd_create \(name)") }
-        guard let base = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), unsafe base != MAP_FAILED
+        guard let base = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+            unsafe base != MAP_FAILED
         else {
             let error = SystemError("mmap \(size) bytes")
             close(descriptor)

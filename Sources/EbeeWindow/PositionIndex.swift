@@ -17,7 +17,8 @@ struct PositionIndex: ~Copyable {
     }
 
     func find(pid: UInt32, start: UInt64) -> UInt64? {
-        for slot in slots(pid) where entries[slot].pid == pid && entries[slot].start == start && entries[slot].position != 0 {
+        for slot in slots(pid)
+        where entries[slot].pid == pid && entries[slot].start == start && entries[slot].position != 0 {
             return entries[slot].position
         }
         return nil
@@ -36,7 +37,9 @@ struct PositionIndex: ~Copyable {
     }
 
     mutating func remove(pid: UInt32, start: UInt64) {
-        for slot in slots(pid) where entries[slot].pid == pid && entries[slot].start == start { entries[slot] = Entry() }
+        for slot in slots(pid) where entries[slot].pid == pid && entries[slot].start == start {
+            entries[slot] = Entry()
+        }
     }
 
     private func slots(_ pid: UInt32) -> Range<Int> {

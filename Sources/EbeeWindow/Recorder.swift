@@ -9,6 +9,7 @@ public struct Losses: Sendable {
     /// Records that were not what events.h says. There are none unless the kernel or we are broken.
     public var malformed: UInt64 = 0
 
+    /// Nothing lost.
     public init() {}
 }
 
@@ -89,7 +90,9 @@ public final class Recorder {
         for cpu in newest.indices {
             let account = accounts(cpu)
             if newest[cpu].sequence < counted[cpu].sequence {
-                mark(counted[cpu].sequence - newest[cpu].sequence, from: newest[cpu].time, to: now, why: EBEE_RING_FULL, cpu: cpu)
+                mark(
+                    counted[cpu].sequence - newest[cpu].sequence, from: newest[cpu].time, to: now, why: EBEE_RING_FULL,
+                    cpu: cpu)
                 newest[cpu] = (counted[cpu].sequence, now)
                 marked = true
             }
@@ -138,7 +141,8 @@ public final class Recorder {
             unsafe record.storeBytes(of: max(1, exit.duration), toByteOffset: offset, as: UInt64.self)
         }
         if let offset = MemoryLayout<ebee_process>.offset(of: \.exit_status) {
-            unsafe record.storeBytes(of: UInt32(EBEE_EXITED) | exit.status & 0xffff, toByteOffset: offset, as: UInt32.self)
+            unsafe record.storeBytes(
+                of: UInt32(EBEE_EXITED) | exit.status & 0xffff, toByteOffset: offset, as: UInt32.self)
         }
     }
 

@@ -28,7 +28,9 @@ public final class Window: Sendable {
     public static let recordLimit = Int(EBEE_RECORD_MAX)
     static let headerBytes = 64
 
+    /// Of each segment.
     public let segmentBytes: Int
+    /// How many there are in memory.
     public let segmentCount: Int
     /// Nanoseconds after which a record is given up.
     public let maximumAge: UInt64
@@ -129,7 +131,9 @@ public final class Window: Sendable {
 
         /// The record at `position`, in place; nil when it was given up.
         func record(at position: UInt64) -> UnsafeMutableRawBufferPointer? {
-            guard position / UInt64(window.segmentBytes) >= window.oldestSegment.load(ordering: .relaxed) else { return nil }
+            guard position / UInt64(window.segmentBytes) >= window.oldestSegment.load(ordering: .relaxed) else {
+                return nil
+            }
             let address = unsafe window.address(position)
             let size = unsafe Int(address.load(as: RecordHeader.self).size)
             return unsafe UnsafeMutableRawBufferPointer(start: address, count: size)
@@ -167,6 +171,7 @@ public final class Window: Sendable {
 
     /// A place between two records. A reader holds nothing else.
     public struct Cursor: Sendable {
+        /// Of the next record, in bytes since the stream began.
         public internal(set) var position: UInt64
         /// How many events came before it since the stream began.
         public internal(set) var ordinal: UInt64
@@ -259,7 +264,9 @@ public final class Window: Sendable {
         guard position > 0, isHeld(segment) else { return nil }
         let offset = Int(position % UInt64(segmentBytes))
         let size = unsafe Int(address(position).load(as: RecordHeader.self).size)
-        guard size >= RecordHeader.byteCount, size <= Self.recordLimit, offset + size <= segmentBytes else { return nil }
+        guard size >= RecordHeader.byteCount, size <= Self.recordLimit, offset + size <= segmentBytes else {
+            return nil
+        }
         let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: address(position), count: size))
         ebee_fence()
         return isHeld(segment) ? bytes : nil
@@ -267,22 +274,29 @@ public final class Window: Sendable {
 
     /// What the window holds now, for whoever asks for its state.
     public struct State: Sendable {
+        /// Of all segments.
         public var capacityBytes: Int
+        /// From the oldest record to the newest.
         public var usedBytes: Int
+        /// How many are held.
         public var events: UInt64
+        /// How many were given up.
         public var evicted: UInt64
         /// Boot times of the oldest and newest record.
         public var oldest: UInt64?
+        /// Nil while it is empty.
         public var newest: UInt64?
     }
 
+    /// A look at it, as it is now.
     public var state: State {
         let end = self.end
         let start = self.start
         let oldest = unsafe header(start.position / UInt64(segmentBytes)).pointee
         let newest = newestTime
         return State(
-            capacityBytes: memory.size, usedBytes: Int(end.position - start.position), events: end.ordinal &- start.ordinal,
+            capacityBytes: memory.size, usedBytes: Int(end.position - start.position),
+            events: end.ordinal &- start.ordinal,
             evicted: start.ordinal, oldest: oldest.firstTime == 0 ? nil : oldest.firstTime,
             newest: newest == 0 ? nil : newest)
     }
