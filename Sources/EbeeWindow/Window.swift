@@ -77,7 +77,8 @@ public final class Window: Sendable {
 
         var segment: UInt64 { position / UInt64(window.segmentBytes) }
 
-        func fits(_ bytes: Int) -> Bool { Int(position) % window.segmentBytes + bytes <= window.segmentBytes }
+        /// A segment is never filled to its last byte: the position behind that would be the next segment's first.
+        func fits(_ bytes: Int) -> Bool { Int(position) % window.segmentBytes + bytes < window.segmentBytes }
 
         /// Seals the segment and goes on in the next one, giving up the oldest when there is no other.
         mutating func advance() {
