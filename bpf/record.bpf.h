@@ -34,7 +34,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 23); /* the daemon sets its own */
+	__uint(max_entries, 1 << 22); /* the daemon sets its own */
 } ring SEC(".maps");
 
 /* One per cpu. Not a per-cpu map: those hold no value of more than 32 KiB. The daemon sets the number of cpus. */

@@ -3,6 +3,7 @@
 #include "linux_shim.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -37,6 +38,14 @@ int ebee_mount_tracefs(const char *target)
 int ebee_unmount(const char *target) { return umount2(target, MNT_DETACH); }
 
 void ebee_fence(void) { atomic_thread_fence(memory_order_seq_cst); }
+
+void ebee_return_large_blocks(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_ARENA_MAX, 2);
+}
+
+void ebee_trim_heap(void) { malloc_trim(0); }
 
 void ebee_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 

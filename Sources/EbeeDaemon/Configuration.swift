@@ -15,13 +15,13 @@ public struct Configuration: Sendable, Equatable {
         /// Age at which a record is given up, in seconds.
         public var windowSeconds = 3600
         /// Memory between kernel and daemon, in bytes: a power of two.
-        public var ringBytes = 8 << 20
+        public var ringBytes = 2 << 20
     }
 
     /// Executions.
     public var exec = Stream()
     /// Deletions.
-    public var deletes = Stream()
+    public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
     /// Deletions that fail are recorded too.
@@ -40,6 +40,13 @@ public struct Configuration: Sendable, Equatable {
     public var requestBytes = Limits.requestBytes
     /// The least that is worth a line of the log.
     public var logLevel = Logger.Level.info
+
+    /// Deletions come ten times as fast as executions, and in storms.
+    private static var deletesDefault: Stream {
+        var stream = Stream()
+        stream.ringBytes = 4 << 20
+        return stream
+    }
 
     /// The defaults.
     public init() {}

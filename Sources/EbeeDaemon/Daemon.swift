@@ -1,3 +1,4 @@
+import CLinux
 import EbeeKernel
 import EbeeProtocol
 import EbeeRecord
@@ -64,6 +65,9 @@ struct Daemon {
             listener.remove()
             throw error
         }
+
+        // Loading read the kernel's type information several times: some 10 MB that are not needed again.
+        ebee_trim_heap()
 
         let journal = try JournalService(
             recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)

@@ -46,6 +46,7 @@ public struct Ebeed: AsyncParsableCommand {
     public mutating func run() async throws {
         // Until the part that reloads is there, a reload has nothing to do, and must not end the process.
         signal(SIGHUP, SIG_IGN)
+        ebee_return_large_blocks()
         do {
             let load = self.load
             let configuration = try load()

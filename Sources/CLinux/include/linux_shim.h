@@ -21,6 +21,12 @@ int ebee_unmount(const char *target);
 /// A full barrier (C11 seq_cst fence).
 void ebee_fence(void);
 
+/// Large blocks of memory come from the system and go back to it when they are freed, whatever came before: without this, glibc
+/// keeps what the first ones freed (mallopt(3), M_MMAP_THRESHOLD). Before the first thread.
+void ebee_return_large_blocks(void);
+/// Gives memory that the heap no longer uses back to the system (malloc_trim(3)).
+void ebee_trim_heap(void);
+
 /// Names the calling thread for ps and gdb (pthread_setname_np, _GNU_SOURCE); at most 15 bytes count.
 void ebee_name_thread(const char *name);
 
