@@ -113,6 +113,12 @@ struct JournalRun: ~Copyable {
                 continue
             }
             let isEvent = header.sequence != 0
+            if !state.isAvailable {
+                // Nothing is put into words that nobody will take.
+                if isEvent { missed(1) }
+                _ = batch.take(moving: &cursor) { _, _, _ in }
+                continue
+            }
             let isWritten = batch.take(moving: &cursor) { header, bytes, _ in write(header, bytes, stream) }
             if isEvent, isWritten == true { state.written += 1 }
         }
