@@ -44,6 +44,8 @@ public struct Ebeed: AsyncParsableCommand {
 
     /// Checks or records, until it is told to stop.
     public mutating func run() async throws {
+        // A client, or a reader of the log, that goes away is an error of a write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
         // Until the part that reloads is there, a reload has nothing to do, and must not end the process.
         signal(SIGHUP, SIG_IGN)
         ebee_return_large_blocks()

@@ -50,6 +50,9 @@ final class DrainService: Service {
 
 /// The journal writer as a part of the daemon.
 final class JournalService: Service {
+    /// How long a stop waits for what is still to be written: journald may hang for good.
+    private static let patience = Duration.seconds(3)
+
     private let writer: JournalWriter
     private let ended = Ended()
 
@@ -71,6 +74,10 @@ final class JournalService: Service {
             try await ended.wait()
         } onGracefulShutdown: {
             self.writer.stop()
+            Task {
+                try? await Task.sleep(for: Self.patience)
+                self.ended.tell()
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ import EbeeProtocol
 
 /// The columns of the tables. Their widths are fixed, because a row is printed before the next one is known.
 enum Column {
-    case time, event, pid, ppid, user, exit, duration, comm, how, result, size, unit
+    case time, event, pid, ppid, user, exit, duration, comm, how, result, size, unit, directory
     /// The last column of each table; it has whatever is left of the line.
     case command, path, detail
 
@@ -11,7 +11,7 @@ enum Column {
         let unit: [Column] = isWide ? [.unit] : []
         let result: [Column] = showsFailed ? [.result] : []
         switch stream {
-        case .exec: return [.time, .pid, .ppid, .user, .exit, .duration] + unit + [.command]
+        case .exec: return [.time, .pid, .ppid, .user, .exit, .duration] + unit + (isWide ? [.directory] : []) + [.command]
         case .deletes: return [.time, .pid, .user, .comm, .how] + result + [.size, .path]
         case .all: return [.time, .event, .pid, .user, .comm] + result + unit + [.detail]
         }
@@ -31,6 +31,7 @@ enum Column {
         case .result: "RESULT"
         case .size: "SIZE"
         case .unit: "UNIT"
+        case .directory: "DIRECTORY"
         case .command: "COMMAND"
         case .path: "PATH"
         case .detail: "COMMAND OR PATH"
@@ -47,7 +48,7 @@ enum Column {
         case .comm: 15
         case .result: 9
         case .size: 5
-        case .unit: 20
+        case .unit, .directory: 20
         case .command, .path, .detail: 0
         }
     }

@@ -40,6 +40,7 @@ extension TableFormatter {
         case .unit:
             let unit = process?["unit"]?.string ?? "-"
             return Cell(column) { $0.append(FileName(unit), .unit) }
+        case .directory: return name(column, process, "working_directory")
         case .command: return Cell(column) { Self.command(process, into: &$0) }
         case .path: return Cell(column) { Self.path(event, into: &$0) }
         case .detail:

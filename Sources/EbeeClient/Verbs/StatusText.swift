@@ -51,7 +51,7 @@ private func streamLines(_ stream: JSON, clock: ReaderClock) -> [String] {
     }
     if let window = stream["window"] { lines += windowLines(window, clock: clock) }
     for sentence in stream["cannot_see"]?.array ?? [] {
-        lines.append("  unseen    \(shown(sentence.string ?? ""))")
+        lines.append("  limit     \(shown(sentence.string ?? ""))")
     }
     return lines
 }
@@ -75,7 +75,10 @@ private func windowLines(_ window: JSON, clock: ReaderClock) -> [String] {
 }
 
 private func journalLines(_ journal: JSON) -> [String] {
-    guard journal["available"]?.bool == true else { return ["Journal", "  not available: nothing is written to it"] }
+    guard journal["available"]?.bool == true else {
+        let lost = journal["lost"]?.integer.map { "; \(HumanUnits.count($0, "event")) did not reach it" } ?? ""
+        return ["Journal", "  not available: nothing is written to it\(lost)"]
+    }
     let streams = [("exec", "executions"), ("deletes", "deletions")].filter { journal[$0.0]?.bool == true }.map(\.1)
     var lines = ["Journal", "  writes    " + (streams.isEmpty ? "nothing" : streams.joined(separator: " and "))]
     if let written = journal["written"]?.integer {
