@@ -25,8 +25,10 @@ public final class Recorder {
     private var index: PositionIndex
     /// By cpu: sequence number and time of the newest event.
     private var newest: [(sequence: UInt64, time: UInt64)]
-    /// By cpu: how far the kernel's own count had come at the last look.
-    private var counted: [(sequence: UInt64, missed: UInt64)]
+    /// By cpu: the kernel's own count at the last look.
+    private var counted: [ebee_account]
+    /// By cpu: how many events were marked as lost because the ring was full.
+    private var marked: [UInt64]
     private var unpublished = 0
     /// Read from other threads.
     private let losses: Mutex<Losses>
@@ -38,7 +40,8 @@ public final class Recorder {
         writer = Window.Writer(window)
         index = PositionIndex(capacity: processes)
         newest = Array(repeating: (0, Clock.boot()), count: cpus)
-        counted = Array(repeating: (0, 0), count: cpus)
+        counted = Array(repeating: ebee_account(), count: cpus)
+        marked = Array(repeating: 0, count: cpus)
         losses = Mutex(Losses())
     }
 
@@ -86,23 +89,27 @@ public final class Recorder {
     /// show the gap. `accounts` is by cpu, as the kernel has them now; they count from the next look on, when
     /// what was under way has arrived.
     public func settle(accounts: (Int) -> ebee_account, now: UInt64) {
-        var marked = false
+        var isMarked = false
         for cpu in newest.indices {
             let account = accounts(cpu)
-            if newest[cpu].sequence < counted[cpu].sequence {
-                mark(
-                    counted[cpu].sequence - newest[cpu].sequence, from: newest[cpu].time, to: now, why: EBEE_RING_FULL,
-                    cpu: cpu)
-                newest[cpu] = (counted[cpu].sequence, now)
-                marked = true
+            let known = counted[cpu]
+            // Both must say so: the sequence, that events are missing behind the newest one that came; the count, that they
+            // found the ring full. One alone may be a record that is still being written.
+            let missing = known.sequence > newest[cpu].sequence ? known.sequence - newest[cpu].sequence : 0
+            let full = min(missing, known.lost > marked[cpu] ? known.lost - marked[cpu] : 0)
+            if full > 0 {
+                mark(full, from: newest[cpu].time, to: now, why: EBEE_RING_FULL, cpu: cpu)
+                marked[cpu] += full
+                newest[cpu] = (newest[cpu].sequence + full, now)
+                isMarked = true
             }
-            if account.missed > counted[cpu].missed {
-                mark(account.missed - counted[cpu].missed, from: newest[cpu].time, to: now, why: EBEE_MISSED, cpu: cpu)
-                marked = true
+            if account.missed > known.missed {
+                mark(account.missed - known.missed, from: newest[cpu].time, to: now, why: EBEE_MISSED, cpu: cpu)
+                isMarked = true
             }
-            counted[cpu] = (account.sequence, account.missed)
+            counted[cpu] = account
         }
-        if marked { writer.publish() }
+        if isMarked { writer.publish() }
         writer.expire(now: now)
     }
 
@@ -112,7 +119,9 @@ public final class Recorder {
         guard cpu < newest.count else { return }
         let expected = newest[cpu].sequence + 1
         if header.sequence > expected {
-            mark(header.sequence - expected, from: newest[cpu].time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
+            let gap = header.sequence - expected
+            mark(gap, from: newest[cpu].time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
+            marked[cpu] += gap
         }
         newest[cpu] = (header.sequence, header.time)
     }
