@@ -40,6 +40,23 @@ extension KernelSuites {
             #expect(event["file", "inode"] == .integer(Int64(inode)))
         }
 
+        /// Within a tick of the clock the change time stays the same.
+        @Test("over a file made a moment ago, again and again", arguments: Filesystem.allCases)
+        func atOnce(_ filesystem: Filesystem) throws {
+            let recorder = try Recorder.current
+            let place = try Place(in: try #require(filesystem.directory))
+            let new = Array(place("new").utf8)
+            let old = Array(place("old").utf8)
+            try makeFile(old)
+            for _ in 0..<100 {
+                try makeFile(new)
+                #expect(Call.rename(new, old) == 0)
+            }
+            let events = try recorder.deletions(below: place.path)
+            expectDeeds(events, Array(repeating: "rename \(place("old"))", count: 100))
+            #expect(events.allSatisfy { $0["file", "inode"] != nil })
+        }
+
         @Test("over one of several hard links") func overLink() throws {
             let recorder = try Recorder.current
             let place = try Place()

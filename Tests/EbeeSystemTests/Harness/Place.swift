@@ -94,6 +94,9 @@ final class MountNamespace {
 enum Call {
     static func unlink(_ path: String) -> Int32 { unlink(Array(path.utf8)) }
     static func unlink(_ path: [UInt8]) -> Int32 { unsafe result(Glibc.unlink(cString(path))) }
+    static func rename(_ path: [UInt8], _ other: [UInt8]) -> Int32 {
+        unsafe result(Glibc.rename(cString(path), cString(other)))
+    }
     static func rmdir(_ path: String) -> Int32 { unsafe result(Glibc.rmdir(path)) }
     static func mkdir(_ path: String, _ mode: mode_t = 0o755) -> Int32 { unsafe result(Glibc.mkdir(path, mode)) }
     static func chmod(_ path: String, _ mode: mode_t) -> Int32 { unsafe result(Glibc.chmod(path, mode)) }
