@@ -72,6 +72,12 @@ let package = Package(
             ], swiftSettings: strict),
         .executableTarget(name: "ebeectl", dependencies: ["EbeeClient"], swiftSettings: strict),
 
+        // What the tests on the kernel use: exact acts, and load. Nothing of it is installed.
+        .executableTarget(name: "ebee-act", path: "Tests/ebee-act"),
+        .executableTarget(
+            name: "ebee-load", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/ebee-load", swiftSettings: strict),
+        .testTarget(name: "EbeeSystemTests", swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
     ]
 )

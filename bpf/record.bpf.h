@@ -177,12 +177,12 @@ static __always_inline bool emit(struct scratch *scratch, bool event)
 	return true;
 }
 
-/* Appends a name of the kernel's; false where there is no room or no name. */
+/* Appends a name of the kernel's; false where `end` is passed or there is no name. */
 static __always_inline bool append_component(struct scratch *scratch, const void *name, __u32 end)
 {
 	long length;
 
-	if (length_of(scratch) + COMPONENT_MAX > end)
+	if (length_of(scratch) >= end)
 		return false;
 	length = bpf_probe_read_kernel_str(end_of(scratch), COMPONENT_MAX, name);
 	if (length <= 0)

@@ -75,7 +75,7 @@ public enum Recording: Sendable, CaseIterable {
             alsoAt: ["exit_call": calls.dropFirst().map { Tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
             extras: [
                 "touch_ext4": "ext4_unlink_enter", "touch_ctime": "inode_set_ctime_to_ts",
-                "touch_ctime_multigrain": "ctime_ns_xchg",
+                "touch_ctime_multigrain": "ctime_ns_xchg", "touch_ctime_unchanged": "ctime_xchg_skip",
             ]
         ) { present in
             var limits = [
@@ -83,6 +83,7 @@ public enum Recording: Sendable, CaseIterable {
                 "deletions through io_uring and through 32-bit system calls",
                 "a path that leads through a symbolic link shows as it was given",
                 "renames that fail",
+                "on overlayfs: what was only in a lower layer, when a rename replaces it, and its inode, size and owner",
             ]
             if !present.contains("touch_ctime") {
                 limits.append(
