@@ -73,5 +73,10 @@ let package = Package(
         .executableTarget(name: "ebeectl", dependencies: ["EbeeClient"], swiftSettings: strict),
 
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
+        .target(
+            name: "EbeeTestSupport", dependencies: ["CEvents"], path: "Tests/EbeeTestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "EbeeRecordTests", dependencies: ["EbeeRecord", "EbeeProtocol", "CEvents", "EbeeTestSupport"],
+            swiftSettings: strict),
     ]
 )
