@@ -79,5 +79,10 @@ let package = Package(
             path: "Tests/ebee-load", swiftSettings: strict),
         .testTarget(name: "EbeeSystemTests", swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
+        .target(
+            name: "EbeeTestSupport", dependencies: ["CEvents"], path: "Tests/EbeeTestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "EbeeRecordTests", dependencies: ["EbeeRecord", "EbeeProtocol", "CEvents", "EbeeTestSupport"],
+            swiftSettings: strict),
     ]
 )

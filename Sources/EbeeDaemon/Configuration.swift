@@ -194,13 +194,15 @@ private struct LineLocator {
         for (index, line) in lines.enumerated() {
             let text = line.drop { $0 == " " || $0 == "\t" }
             if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
-                current = Self.name(text[text.index(after: text.startIndex)..<end])
-                if current == section { head = index + 1 }
+                current = Self.name(text[..<end].drop { $0 == "[" })
+                if current == section || section.isEmpty && current == key { head = index + 1 }
                 if current == section, key == nil { return index + 1 }
+                if let key, current == "\(section).\(key)" { return index + 1 }
             } else if let equals = text.firstIndex(of: "=") {
                 let name = Self.name(text[..<equals])
                 if let key, current == section, name == key { return index + 1 }
                 if let key, current.isEmpty, name == "\(section).\(key)" { return index + 1 }
+                if current.isEmpty, name == section { head = index + 1 }
                 if key == nil, current.isEmpty, name == section { return index + 1 }
             }
         }

@@ -104,10 +104,8 @@ extension JSONWriter {
         number("owner", victim.owner)
         number("group", victim.group)
         if record.victimHas(EBEE_LINKS_KNOWN) { number("links", victim.links) }
-        time("mtime", victim.mtime_seconds * 1_000_000_000 + Int64(victim.mtime_nanoseconds))
-        if record.victimHas(EBEE_CREATED_KNOWN) {
-            time("created", victim.created_seconds * 1_000_000_000 + Int64(victim.created_nanoseconds))
-        }
+        if let modified = record.modified { time("mtime", modified) }
+        if let created = record.created { time("created", created) }
     }
 
     private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, tid: UInt32) {
@@ -246,7 +244,7 @@ public enum DeletionName {
     /// `success`, or the name of the errno.
     public static func result(_ result: Int32) -> String {
         if result == 0 { return "success" }
-        guard let name = unsafe ebee_errno_name(-result) else { return "errno \(-result)" }
+        guard let name = unsafe ebee_errno_name(0 &- result) else { return "errno \(result.magnitude)" }
         return unsafe String(cString: name)
     }
 

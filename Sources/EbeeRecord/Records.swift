@@ -42,7 +42,7 @@ extension RecordHeader {
     public static var byteCount: Int { MemoryLayout<ebee_header>.size }
 
     /// Reads the header of the record that fills `bytes`, and checks what has to hold for a record to be stored:
-    /// its size is the span's, at least its kind's, and a multiple of 8.
+    /// its size is the span's, at least its kind's, at most a record's, and a multiple of 8.
     public init(checking bytes: RawSpan) throws(MalformedRecord) {
         guard bytes.byteCount >= Self.byteCount else { throw MalformedRecord("shorter than a header") }
         self = bytes.head(ebee_header.self)
@@ -55,7 +55,7 @@ extension RecordHeader {
         case RecordKind.lost: least = MemoryLayout<ebee_lost>.size
         default: throw MalformedRecord("kind \(kind)")
         }
-        guard bytes.byteCount >= least else { throw MalformedRecord("kind \(kind) of \(size) bytes") }
+        guard bytes.byteCount <= Int(EBEE_RECORD_MAX), bytes.byteCount >= least else { throw MalformedRecord("kind \(kind) of \(size) bytes") }
     }
 }
 
@@ -113,7 +113,11 @@ public struct ProcessRecord {
 
     /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
+        guard bytes.byteCount >= MemoryLayout<ebee_process>.size else { throw MalformedRecord("too short for a process") }
         fixed = bytes.head(ebee_process.self)
+        guard fixed.header.kind == RecordKind.exec || fixed.header.kind == RecordKind.process else {
+            throw MalformedRecord("kind \(fixed.header.kind) is no process")
+        }
         var parts = Parts(after: MemoryLayout<ebee_process>.size, in: bytes)
         guard fixed.ancestors <= EBEE_ANCESTORS_MAX else { throw MalformedRecord("\(fixed.ancestors) ancestors") }
         ancestors = try parts.next(fixed.ancestors * UInt32(MemoryLayout<ebee_ancestor>.size))
@@ -172,7 +176,11 @@ public struct DeleteRecord {
 
     /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
+        guard bytes.byteCount >= MemoryLayout<ebee_delete>.size else { throw MalformedRecord("too short for a deletion") }
         fixed = bytes.head(ebee_delete.self)
+        guard fixed.header.kind == RecordKind.delete else {
+            throw MalformedRecord("kind \(fixed.header.kind) is no deletion")
+        }
         var parts = Parts(after: MemoryLayout<ebee_delete>.size, in: bytes)
         base = try parts.next(fixed.base_length)
         name = try parts.next(fixed.name_length)
@@ -187,6 +195,23 @@ public struct DeleteRecord {
     public func has(_ flag: ebee_delete_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
     /// The same of the flags that tell what is known of the file.
     public func victimHas(_ flag: ebee_victim_flag) -> Bool { fixed.victim.flags & flag.rawValue != 0 }
+
+    /// When the file was last modified, in nanoseconds since the epoch; nil where that isn't known.
+    public var modified: Int64? {
+        let victim = fixed.victim
+        return victimHas(EBEE_VICTIM_KNOWN) ? Self.nanoseconds(victim.mtime_seconds, victim.mtime_nanoseconds) : nil
+    }
+
+    /// When the file was created, likewise.
+    public var created: Int64? {
+        let victim = fixed.victim
+        return victimHas(EBEE_CREATED_KNOWN) ? Self.nanoseconds(victim.created_seconds, victim.created_nanoseconds) : nil
+    }
+
+    /// Whoever owns a file gives it any time (utimensat(2)), also one that is beyond 64 bits of nanoseconds.
+    private static func nanoseconds(_ seconds: Int64, _ nanoseconds: UInt32) -> Int64? {
+        Int64(exactly: Int128(seconds) * 1_000_000_000 + Int128(nanoseconds))
+    }
 
     /// The absolute path of the deleted file; nil where the kernel could not read what it was asked for.
     public func path(in bytes: RawSpan) -> [UInt8]? {

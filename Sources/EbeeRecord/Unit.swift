@@ -10,13 +10,11 @@ public struct Cgroup {
     /// - Parameter components: innermost first, each ended by a NUL.
     public init(_ components: RawSpan) {
         path = Path.absolute(components)
-        var unit: [UInt8]?
         var container: [UInt8]?
-        for component in path.split(separator: UInt8(ascii: "/")) {
-            if unit == nil, !component.hasSuffix(".slice") { unit = Self.unit(component) }
-            if let id = Self.container(component) { container = id }
-        }
-        self.unit = unit
+        let names = path.split(separator: UInt8(ascii: "/"))
+        for name in names { if let id = Self.container(name) { container = id } }
+        // Further down, names are whatever a container or a user gives them.
+        unit = names.first { !$0.hasSuffix(".slice") }.flatMap { Self.unit($0) }
         self.container = container
     }
 
@@ -35,8 +33,10 @@ public struct Cgroup {
         let isHexadecimal = id.allSatisfy {
             (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
         }
-        let before = name.dropLast(64).last
-        return isHexadecimal && (before == nil || before == UInt8(ascii: "-")) ? Array(id) : nil
+        let kind = name.dropLast(64)
+        // conmon watches over a container from outside.
+        let isInside = kind.isEmpty || kind.last == UInt8(ascii: "-") && !kind.hasSuffix("conmon-")
+        return isHexadecimal && isInside ? Array(id) : nil
     }
 }
 

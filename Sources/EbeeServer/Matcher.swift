@@ -37,8 +37,10 @@ struct Matcher: Sendable {
             guard let path = record.path(in: bytes), Self.matches(path, globs) else { return false }
         }
         if let age = filter.olderThan {
-            guard let born = Self.birth(record) else { return false }
-            if Clock.wall(boot: record.fixed.header.time) - born < age { return false }
+            guard let born = record.created ?? record.modified else { return false }
+            // The file's owner may have set a time that is so far off that the difference doesn't fit.
+            let (reached, overflow) = Clock.wall(boot: record.fixed.header.time).subtractingReportingOverflow(born)
+            if overflow ? born > 0 : reached < age { return false }
         }
         if filter.ppid == nil, filter.exe == nil, units == nil { return true }
         guard let process = process() else { return false }
@@ -69,16 +71,6 @@ struct Matcher: Sendable {
             if !Self.matches(unit, units) { return false }
         }
         return true
-    }
-
-    /// When the file was created, or where that isn't known last modified, in nanoseconds since the epoch.
-    private static func birth(_ record: DeleteRecord) -> Int64? {
-        guard record.victimHas(EBEE_VICTIM_KNOWN) else { return nil }
-        let victim = record.fixed.victim
-        if record.victimHas(EBEE_CREATED_KNOWN) {
-            return victim.created_seconds * 1_000_000_000 + Int64(victim.created_nanoseconds)
-        }
-        return victim.mtime_seconds * 1_000_000_000 + Int64(victim.mtime_nanoseconds)
     }
 
     /// fnmatch(3) without flags, on bytes: the daemon never leaves the C locale.

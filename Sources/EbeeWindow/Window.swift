@@ -44,7 +44,9 @@ public final class Window: Sendable {
     private let head: Atomic<UInt64>
     /// Number of the oldest segment that may be read.
     private let oldestSegment = Atomic<UInt64>(0)
-    /// How many events were ever published.
+    /// How many events were ever published: stored before `head` is, and again after it, so that a reader who finds both alike
+    /// knows how many are before the head that it read between them.
+    private let publishing = Atomic<UInt64>(0)
     private let published = Atomic<UInt64>(0)
 
     /// - Parameters:
@@ -108,8 +110,9 @@ public final class Window: Sendable {
 
         /// Makes what was appended visible and wakes readers.
         func publish() {
-            window.published.store(events, ordering: .relaxed)
+            window.publishing.store(events, ordering: .relaxed)
             window.head.store(position, ordering: .releasing)
+            window.published.store(events, ordering: .releasing)
             window.doorbell.ring()
         }
 
@@ -117,7 +120,10 @@ public final class Window: Sendable {
         mutating func expire(now: UInt64) {
             let header = unsafe window.header(segment)
             let begun = unsafe header.pointee.firstTime
-            if begun != 0, now > begun, now - begun > window.maximumAge / 16 {
+            // So that all the others together span the whole age: a segment that is begun for its age must not push out what
+            // is younger.
+            let span = window.maximumAge / UInt64(min(16, window.segmentCount - 2))
+            if begun != 0, now > begun, now - begun > span {
                 advance()
                 publish()
             }
@@ -190,8 +196,11 @@ public final class Window: Sendable {
 
     /// Behind the newest record.
     public var end: Cursor {
-        let ordinal = published.load(ordering: .relaxed)
-        return Cursor(position: head.load(ordering: .acquiring), ordinal: ordinal)
+        while true {
+            let ordinal = published.load(ordering: .acquiring)
+            let position = head.load(ordering: .acquiring)
+            if publishing.load(ordering: .acquiring) == ordinal { return Cursor(position: position, ordinal: ordinal) }
+        }
     }
 
     /// Before the oldest record.
@@ -217,8 +226,7 @@ public final class Window: Sendable {
                 continue
             }
             guard header.lastTime < time else { break }
-            let following = unsafe self.header(segment + 1).pointee.firstOrdinal
-            cursor = self.cursor(segment: segment + 1, ordinal: following)
+            cursor = self.cursor(segment: segment + 1) ?? start
         }
         return cursor
     }
