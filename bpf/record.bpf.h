@@ -209,7 +209,7 @@ __noinline int walk_path(__u64 vfsmount_address, __u64 dentry_address)
 	for (int i = 0; i < PATH_STEPS; i++) {
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
 			if (above == mount || !above)
@@ -220,6 +220,9 @@ __noinline int walk_path(__u64 vfsmount_address, __u64 dentry_address)
 		}
 		if (!append_component(scratch, BPF_CORE_READ(dentry, d_name.name), end))
 			break;
+		/* In no tree: a memory file, which has but a name. */
+		if (dentry == parent)
+			return 0;
 		dentry = parent;
 	}
 	scratch->cut = 1;
@@ -367,7 +370,8 @@ __noinline int collect_process(__u64 binprm_address)
 		    (BPF_CORE_READ(pid, level) % PID_LEVELS) * bpf_core_type_size(struct upid);
 	process->pid_namespace = BPF_CORE_READ((struct upid *)innermost, ns, ns.inum);
 	process->mnt_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	bpf_get_current_comm(process->comm, sizeof(process->comm));
+	/* Of the process: a thread may have a name of its own. */
+	BPF_CORE_READ_INTO(&process->comm, task, group_leader, comm);
 	signal = BPF_CORE_READ(task, signal);
 	tty = BPF_CORE_READ(signal, tty);
 	if (tty)

@@ -59,7 +59,7 @@ final class Connection: Sendable {
                         try await self.answer(request, outbound)
                     }
                 }
-            } catch is ByteToMessageDecoderError {
+            } catch is ByteToMessageDecoderError.PayloadTooLargeError {
                 let refusal = RequestError(
                     .tooLong, "a request is at most \(self.limits.requestBytes) bytes long (server.request_bytes)")
                 try await outbound.write(ByteBuffer(bytes: refusal.line))

@@ -32,6 +32,7 @@ struct JournalRun: ~Copyable {
         cursors = streams.map { $0.window.start }
         bursts = streams.map { _ in Bursts() }
         settings = shared.settings.withLock { $0 }
+        state.taken = streams.map { _ in nil }
     }
 
     mutating func loop() {
@@ -173,9 +174,8 @@ struct JournalRun: ~Copyable {
     }
 
     private mutating func publish() {
-        state.behind = 0
-        for index in streams.indices where settings.events.contains(streams[index].event) {
-            state.behind += streams[index].window.end.ordinal &- cursors[index].ordinal
+        for index in streams.indices {
+            state.taken[index] = settings.events.contains(streams[index].event) ? cursors[index].ordinal : nil
         }
         shared.state.withLock { $0 = state }
     }

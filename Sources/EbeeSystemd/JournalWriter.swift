@@ -15,7 +15,9 @@ public struct JournalState: Sendable {
     /// Events that did not reach the journal.
     public var lost: UInt64 = 0
     /// Events that wait to be written.
-    public var behind: UInt64 = 0
+    public internal(set) var behind: UInt64 = 0
+    /// How far the writer has come in each stream, as a count of events; nil where the stream is not written.
+    var taken: [UInt64?] = []
 }
 
 /// Writes events to the journal, on a thread of its own with a position of its own in each window: when journald is slow, this thread
@@ -46,6 +48,7 @@ public final class JournalWriter: Sendable {
         }
     }
 
+    private let streams: [Stream]
     private let shared: Shared
     private let doorbell: Doorbell
 
@@ -68,6 +71,7 @@ public final class JournalWriter: Sendable {
         ended: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         let shared = Shared(settings)
+        self.streams = streams
         self.shared = shared
         self.doorbell = doorbell
         try startThread(name: "ebee-journal") {
@@ -78,7 +82,15 @@ public final class JournalWriter: Sendable {
     }
 
     /// What it has done so far.
-    public var state: JournalState { shared.state.withLock { $0 } }
+    /// What waits is counted when it is asked for: a writer that journald holds up counts nothing.
+    public var state: JournalState {
+        var state = shared.state.withLock { $0 }
+        for case (let stream, let taken?) in zip(streams, state.taken) {
+            let end = stream.window.end.ordinal
+            if end > taken { state.behind += end - taken }
+        }
+        return state
+    }
 
     /// Takes effect with the next events.
     public func set(_ settings: Settings) { shared.settings.withLock { $0 = settings } }

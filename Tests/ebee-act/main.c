@@ -109,7 +109,11 @@ static int act(const char *name)
 
 static void *act_and_tell(void *name)
 {
-    int error = act(name) ? errno : 0;
+    int error;
+
+    if (on_thread)
+        pthread_setname_np(pthread_self(), "a thread's name");
+    error = act(name) ? errno : 0;
 
     printf("%d %d %d\n", getpid(), gettid(), error);
     fflush(stdout);

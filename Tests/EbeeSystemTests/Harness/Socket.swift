@@ -71,6 +71,23 @@ final class Socket {
         }
     }
 
+    /// The line with `done` or `error` of an answer that is too long to look at; nil when it doesn't come in time.
+    func lastLine(seconds: Double) throws -> Value? {
+        let deadline = monotonic() + seconds
+        var tail: [UInt8] = []
+        var bytes = [UInt8](repeating: 0, count: 1 << 18)
+        while monotonic() < deadline {
+            let count = unsafe recv(descriptor, &bytes, bytes.count, 0)
+            guard count > 0 else { return nil }
+            tail = Array((tail + bytes[..<count]).suffix(4096))
+            guard tail.last == 10 else { continue }
+            let line = tail.dropLast().split(separator: 10).last ?? []
+            guard line.starts(with: Array("{\"id\":".utf8)), let value = try? Value(parsing: line) else { continue }
+            if value["done"] != nil || value["error"] != nil { return value }
+        }
+        return nil
+    }
+
     /// The lines of one answer, up to `done` or `error`.
     func answer(seconds: Double = 20) throws -> [Value] {
         var lines: [Value] = []

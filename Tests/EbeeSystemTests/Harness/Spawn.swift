@@ -93,6 +93,7 @@ final class Child {
         variables["PATH"] = (variables["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
         variables["LC_ALL"] = "C.UTF-8"
         variables["TZ"] = "UTC"
+        variables["NO_COLOR"] = nil
         variables.merge(environment) { $1 }
         var pid = pid_t()
         let result = unsafe withVector(arguments) { argv in
