@@ -84,5 +84,17 @@ let package = Package(
         .testTarget(
             name: "EbeeRecordTests", dependencies: ["EbeeRecord", "EbeeProtocol", "CEvents", "EbeeTestSupport"],
             swiftSettings: strict),
+        .target(name: "CAllocations", path: "Tests/CAllocations"),
+        .testTarget(
+            name: "EbeeWindowTests",
+            dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CAllocations", "EbeeTestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EbeeServerTests",
+            dependencies: ["EbeeServer", "EbeeWindow", "EbeeRecord", "EbeeProtocol", "CEvents", "EbeeTestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EbeeDaemonTests",
+            dependencies: ["EbeeDaemon", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
     ]
 )

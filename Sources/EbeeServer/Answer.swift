@@ -58,7 +58,8 @@ struct ForwardAnswer: Answer {
         readers = sources.map {
             let cursor = interval.since == 0 ? $0.window.start : $0.window.cursor(since: interval.since)
             return StreamReader(
-                $0, id: id, filter: recent.filter, from: cursor, since: interval.since, until: interval.until)
+                $0, id: id, filter: recent.filter, from: cursor, since: interval.since, until: interval.until,
+                begin: interval.begin)
         }
     }
 
@@ -110,7 +111,8 @@ struct BackwardAnswer: Answer {
         readers = sources.map {
             let end = $0.window.end
             let reader = StreamReader(
-                $0, id: id, filter: recent.filter, from: end, since: interval.since, until: interval.until)
+                $0, id: id, filter: recent.filter, from: end, since: interval.since, until: interval.until,
+                begin: interval.begin)
             return BackwardReader(reader, before: end, since: interval.since)
         }
     }
@@ -201,8 +203,9 @@ struct TailAnswer: Answer {
 
     init(_ id: RequestID, _ tail: Tail, _ sources: [Source]) {
         let ends = sources.map { $0.window.end }
+        let now = Clock.boot()
         readers = zip(sources, ends).map {
-            StreamReader($0, id: id, filter: tail.filter, from: $1, since: 0, until: .max)
+            StreamReader($0, id: id, filter: tail.filter, from: $1, since: 0, until: .max, begin: now)
         }
         if tail.backlog > 0 { backlog = BackwardAnswer(id, backlog: tail.backlog, readers, ends: ends) }
     }
@@ -243,13 +246,15 @@ struct Interval {
         covered = sources.map(\.coveredSince).max() ?? 0
     }
 
+    /// Boot time at which what is asked about begins.
+    var begin: UInt64 { since == 0 ? covered : since }
+
     /// Only what happened since `time` is answered for.
     mutating func narrow(to time: UInt64) { since = max(since, time) }
 
     func account(matched: Int64, lost: UInt64) -> Completeness {
-        let from = since == 0 ? covered : since
-        return Completeness(
-            matched: matched, complete: from >= covered && lost == 0, from: Clock.wall(boot: max(from, covered)),
+        Completeness(
+            matched: matched, complete: begin >= covered && lost == 0, from: Clock.wall(boot: max(begin, covered)),
             to: Clock.wall(boot: until), lost: Int64(clamping: lost))
     }
 

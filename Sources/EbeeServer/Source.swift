@@ -22,6 +22,10 @@ public struct Source: Sendable {
     /// The boot time from which on every event is in the window, or is marked as lost.
     var coveredSince: UInt64 {
         let state = window.state
-        return state.evicted == 0 ? recordingSince : state.oldest ?? recordingSince
+        if state.evicted == 0 { return recordingSince }
+        if let oldest = state.oldest { return oldest }
+        // All that there was has been given up for its age.
+        let now = Clock.boot()
+        return max(recordingSince, now > window.maximumAge ? now - window.maximumAge : 0)
     }
 }

@@ -20,14 +20,18 @@ struct StreamReader {
     /// Events that were given up before this reader came to them.
     private(set) var lost: UInt64 = 0
 
-    init(_ source: Source, id: RequestID, filter: Filter, from cursor: Window.Cursor, since: UInt64, until: UInt64) {
+    /// - Parameter begin: boot time from which on what is given up is missed.
+    init(
+        _ source: Source, id: RequestID, filter: Filter, from cursor: Window.Cursor, since: UInt64, until: UInt64,
+        begin: UInt64
+    ) {
         self.source = source
         matcher = Matcher(filter)
         self.id = id.json
         self.cursor = cursor
         self.since = since
         self.until = until
-        lastTime = since
+        lastTime = begin
     }
 
     var position: UInt64 { cursor.position }
@@ -58,12 +62,18 @@ struct StreamReader {
         return matched ?? false
     }
 
-    /// The positions and times in one segment of what matches, and of marks, in order; nil when it was given up.
-    mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> [Match]? {
+    /// The positions and times in one segment of what matches, and of marks, in order, and how many events came before it; nil
+    /// when it was given up.
+    mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> (found: [Match], ordinal: UInt64)? {
         guard var cursor = source.window.cursor(segment: segment) else { return nil }
+        let ordinal = cursor.ordinal
         var found: [Match] = []
-        while source.window.segment(of: cursor) == segment {
-            guard case .records = source.window.read(batch, at: &cursor) else { break }
+        reading: while source.window.segment(of: cursor) == segment {
+            switch source.window.read(batch, at: &cursor) {
+            case .records: break
+            case .end: break reading
+            case .evicted: return nil
+            }
             while let next = batch.next, source.window.segment(of: cursor) == segment {
                 let isMatch = batch.take(moving: &cursor) { header, bytes, position in
                     position < end && isWanted(header, bytes)
@@ -76,7 +86,7 @@ struct StreamReader {
                 }
             }
         }
-        return found
+        return (found, ordinal)
     }
 
     /// Writes the record at a position that `matches` found; false when it was given up since.
@@ -182,27 +192,39 @@ struct BackwardReader {
     private var segment: UInt64?
     /// What the last segment held and was not taken yet.
     private var matches: [StreamReader.Match] = []
+    /// The oldest segment there was when the question came.
+    private let lowest: UInt64
+    /// How many events came before what is asked about, and before what was looked at.
+    private let begin: UInt64
+    private var reached: UInt64
+    /// Events that were given up before this reader came to them.
+    private var missed: UInt64 = 0
 
     init(_ reader: StreamReader, before end: Window.Cursor, since: UInt64) {
         self.reader = reader
         self.end = end.position
         self.since = since
-        segment = reader.source.window.segment(of: end)
+        let window = reader.source.window
+        segment = window.segment(of: end)
+        let start = since == 0 ? window.start : window.cursor(since: since)
+        lowest = window.segment(of: start)
+        begin = start.ordinal
+        reached = end.ordinal
     }
 
-    var lost: UInt64 { reader.lost }
+    var lost: UInt64 { reader.lost + missed }
 
     /// Time of the next match, that is, of the one before; nil when there is none.
     mutating func nextTime(_ batch: Batch) -> UInt64? {
         while matches.isEmpty, let current = segment {
-            segment = current > reader.source.window.segments.lowerBound ? current - 1 : nil
-            guard let found = reader.matches(segment: current, before: end, batch) else {
+            segment = current > lowest ? current - 1 : nil
+            guard let (found, ordinal) = reader.matches(segment: current, before: end, batch) else {
                 segment = nil
+                missed += reached > begin ? reached - begin : 0
                 break
             }
             matches = found
-            // Further back nothing can be recent enough. Records are almost in order of time: a second is enough.
-            if let first = reader.firstTime(segment: current), first + 1_000_000_000 < since { segment = nil }
+            reached = ordinal
         }
         return matches.last?.time
     }
@@ -212,8 +234,4 @@ struct BackwardReader {
     mutating func write(_ match: StreamReader.Match, _ writer: inout JSONWriter) -> Bool {
         reader.write(at: match.position, &writer)
     }
-}
-
-extension StreamReader {
-    fileprivate func firstTime(segment: UInt64) -> UInt64? { source.window.firstTime(segment: segment) }
 }

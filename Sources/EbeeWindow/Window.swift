@@ -167,12 +167,6 @@ public final class Window: Sendable {
         return isHeld(segment) ? cursor(segment: segment, ordinal: ordinal) : nil
     }
 
-    /// Boot time of a segment's first record; nil when it has none or was given up.
-    public func firstTime(segment: UInt64) -> UInt64? {
-        let time = unsafe header(segment).pointee.firstTime
-        return time != 0 && isHeld(segment) ? time : nil
-    }
-
     /// The segment that a cursor stands in.
     public func segment(of cursor: Cursor) -> UInt64 { cursor.position / UInt64(segmentBytes) }
 

@@ -1,0 +1,235 @@
+import CEvents
+import EbeeProtocol
+import EbeeRecord
+import EbeeTestSupport
+import EbeeWindow
+import Testing
+
+@testable import EbeeServer
+
+@Suite struct AnswerTests {
+    private let id = RequestID.integer(1)
+
+    private func forward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
+        var answer = ForwardAnswer(id, recent, streams.map(\.source))
+        return try run(&answer, between: between)
+    }
+
+    private func backward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
+        var answer = BackwardAnswer(id, recent, streams.map(\.source))
+        return try run(&answer, between: between)
+    }
+
+    /// Two streams whose events alternate.
+    private func two() throws -> (Stream, Stream) {
+        let exec = try Stream("exec")
+        let deletes = try Stream("delete")
+        for number in 0..<10 as Range<UInt32> {
+            if number % 2 == 0 {
+                exec.execution(number + 1, at: Double(number + 1))
+            } else {
+                deletes.deletion(number + 1, at: Double(number + 1))
+            }
+        }
+        return (exec, deletes)
+    }
+
+    @Test func streamsMergeByTime() throws {
+        let (exec, deletes) = try two()
+        #expect(try forward(Recent(), exec, deletes).shape == Array(1...10))
+        #expect(try backward(Recent(reverse: true), exec, deletes).shape == (1...10).reversed())
+        #expect(try backward(Recent(limit: 4), exec, deletes).shape == [7, 8, 9, 10])
+        #expect(try backward(Recent(limit: 4, reverse: true), exec, deletes).shape == [10, 9, 8, 7])
+        #expect(try backward(Recent(limit: 100), exec, deletes).shape == Array(1...10))
+        #expect(try forward(Recent(), deletes).shape == [2, 4, 6, 8, 10])
+    }
+
+    @Test func everyLineCarriesTheRequest() throws {
+        let (exec, deletes) = try two()
+        var answer = ForwardAnswer(.string("q\"1"), Recent(), [exec.source, deletes.source])
+        let lines = try run(&answer)
+        #expect(lines.events.count == 10 && lines.events.allSatisfy { $0["id"]?.string == "q\"1" })
+        #expect(lines.done?.matched == 10)
+    }
+
+    @Test func sinceAndUntil() throws {
+        let (exec, deletes) = try two()
+        let recent = Recent(since: exec.wall(3), until: exec.wall(6.5))
+        // Reading the wall clock twice may move the bounds by less than a millisecond.
+        let lines = try forward(Recent(since: exec.wall(2.9), until: exec.wall(6.5)), exec, deletes)
+        #expect(lines.shape == [3, 4, 5, 6])
+        let done = try #require(lines.done)
+        #expect(done.complete && done.matched == 4 && done.lost == 0)
+        #expect(abs(done.from - Clock.wall(boot: exec.time(2.9))) < 2_000_000)
+        #expect(abs(done.to - Clock.wall(boot: exec.time(6.5))) < 2_000_000)
+        #expect(try backward(Recent(since: exec.wall(2.9), until: exec.wall(6.5), limit: 2), exec, deletes).shape == [5, 6])
+        #expect(try forward(Recent(since: .ago(nanoseconds: 1)), exec, deletes).shape == [])
+        #expect(try forward(Recent(since: .ago(nanoseconds: 600 * 1_000_000_000)), exec, deletes).shape == Array(1...10))
+        _ = recent
+    }
+
+    @Test func filtersCount() throws {
+        let (exec, deletes) = try two()
+        let lines = try forward(Recent(filter: Filter(pid: [3, 4, 99])), exec, deletes)
+        #expect(lines.shape == [3, 4])
+        #expect(lines.done?.matched == 2)
+        #expect(try backward(Recent(limit: 1, filter: Filter(pid: [3, 4, 99])), exec, deletes).shape == [4])
+        #expect(try forward(Recent(filter: Filter(pid: [])), exec, deletes).shape == [])
+    }
+
+    // MARK: - Completeness
+
+    @Test func completeFromTheBeginning() throws {
+        let (exec, deletes) = try two()
+        let done = try #require(try forward(Recent(), exec, deletes).done)
+        #expect(done.complete && done.lost == 0 && done.matched == 10)
+        #expect(abs(done.from - Clock.wall(boot: deletes.began)) < 2_000_000, "of the stream that began last")
+    }
+
+    @Test func notCompleteBeforeRecordingBegan() throws {
+        let (exec, deletes) = try two()
+        for done in [
+            try forward(Recent(since: exec.wall(-10)), exec, deletes).done,
+            try backward(Recent(since: exec.wall(-10), reverse: true), exec, deletes).done,
+        ] {
+            #expect(done?.complete == false && done?.lost == 0 && done?.matched == 10)
+            #expect(abs((done?.from ?? 0) - Clock.wall(boot: deletes.began)) < 2_000_000)
+        }
+    }
+
+    @Test func lossesPassThrough() throws {
+        let stream = try Stream("exec")
+        stream.execution(1, at: 1)
+        stream.lose(7)
+        stream.execution(2, at: 2)
+        stream.execution(3, at: 3)
+        for lines in [
+            try forward(Recent(), stream), try forward(Recent(filter: Filter(pid: [1, 2, 3])), stream),
+            try backward(Recent(limit: 50), stream),
+        ] {
+            #expect(lines.shape == [1, -7, 2, 3])
+            #expect(lines.done?.complete == false && lines.done?.lost == 7 && lines.done?.matched == 3)
+            #expect(lines.events[1]["stream"]?.string == "exec" && lines.events[1]["why"]?.string == "ring_full")
+        }
+        #expect(try backward(Recent(reverse: true), stream).shape == [3, 2, -7, 1])
+        let newest = try backward(Recent(limit: 1), stream)
+        #expect(newest.shape == [3])
+        #expect(newest.done?.complete == true, "what is asked for begins at the newest")
+        #expect(try forward(Recent(since: stream.wall(2.5)), stream).done?.complete == true)
+        #expect(try forward(Recent(since: stream.wall(1.5)), stream).done?.lost == 7)
+    }
+
+    @Test func evictedBeforeTheQuestion() throws {
+        let stream = try Stream("exec", bytes: 1)
+        for number in 1...100 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let oldest = try #require(stream.window.state.oldest)
+        let all = try forward(Recent(), stream)
+        #expect(all.done?.complete == true && all.done?.lost == 0, "all that is there was asked for")
+        #expect(abs((all.done?.from ?? 0) - Clock.wall(boot: oldest)) < 2_000_000)
+        #expect(all.shape.last == 100 && all.shape.count < 50)
+        let since = try forward(Recent(since: stream.wall(0.5)), stream)
+        #expect(since.done?.complete == false)
+        #expect(abs((since.done?.from ?? 0) - Clock.wall(boot: oldest)) < 2_000_000)
+    }
+
+    /// Everything is too old and gone: the answer must not claim that nothing happened.
+    @Test func everythingExpired() throws {
+        let stream = try Stream("exec", maximumAge: 60 * second)
+        stream.execution(1, at: 1)
+        for seconds in [100.0, 200, 290] {
+            stream.recorder.settle(accounts: { _ in ebee_account(sequence: 1, lost: 0, missed: 0, unjoined: 0) }, now: stream.time(seconds))
+        }
+        #expect(stream.window.state.evicted == 1 && stream.window.state.events == 0)
+        let done = try #require(try forward(Recent(since: stream.wall(0.5)), stream).done)
+        #expect(!done.complete && done.matched == 0)
+        let recent = try #require(try forward(Recent(since: stream.wall(280)), stream).done)
+        #expect(recent.complete, "of the last minute everything is known")
+    }
+
+    /// The window laps the reader while it answers.
+    @Test func aReaderThatFallsBehindForward() throws {
+        let stream = try Stream("exec", bytes: 1)
+        for number in 1...20 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        var next: UInt32 = 21
+        let lines = try forward(Recent(), stream) {
+            if next < 200 {
+                for _ in 0..<30 {
+                    stream.execution(next, at: Double(next), padding: 20_000)
+                    next += 1
+                }
+            }
+        }
+        let done = try #require(lines.done)
+        let marks = lines.events.filter { $0["event"]?.string == "lost" }
+        #expect(!marks.isEmpty && marks.allSatisfy { $0["why"]?.string == "evicted" && $0["stream"]?.string == "exec" })
+        let counted = marks.reduce(0) { $0 + ($1["count"]?.integer ?? 0) }
+        #expect(done.lost == counted && !done.complete)
+        #expect(done.matched >= 1 && done.matched + counted >= 20)
+    }
+
+    @Test func aReaderThatFallsBehindBackward() throws {
+        for limit in [nil, 1000] as [Int?] {
+            let stream = try Stream("exec", bytes: 1)
+            for number in 1...20 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+            var next: UInt32 = 21
+            let lines = try backward(Recent(limit: limit, reverse: limit == nil), stream) {
+                if next < 200 {
+                    for _ in 0..<30 {
+                        stream.execution(next, at: Double(next), padding: 20_000)
+                        next += 1
+                    }
+                }
+            }
+            let done = try #require(lines.done)
+            #expect(done.matched < 20)
+            #expect(!done.complete, "\(done.matched) of 20 events, as if they were all")
+            #expect(done.matched + done.lost >= 20)
+        }
+    }
+
+    // MARK: - Tail
+
+    @Test func tail() throws {
+        let (exec, deletes) = try two()
+        var answer = TailAnswer(id, Tail(backlog: 3), [exec.source, deletes.source])
+        #expect(try run(&answer).shape == [8, 9, 10])
+        #expect(try run(&answer).shape == [])
+        deletes.deletion(22, at: 22)
+        exec.execution(21, at: 21)
+        #expect(try run(&answer).shape == [21, 22])
+        exec.lose(2)
+        exec.execution(23, at: 23)
+        #expect(try run(&answer).shape == [-2, 23])
+    }
+
+    @Test func tailWithoutBacklogAndWithAFilter() throws {
+        let (exec, deletes) = try two()
+        var answer = TailAnswer(id, Tail(filter: Filter(pid: [30])), [exec.source, deletes.source])
+        #expect(try run(&answer).shape == [])
+        exec.execution(29, at: 29)
+        exec.execution(30, at: 30)
+        #expect(try run(&answer).shape == [30])
+    }
+
+    /// What comes between the question and its first step is neither lost nor told twice.
+    @Test func tailJoinsItsBacklog() throws {
+        let (exec, deletes) = try two()
+        var answer = TailAnswer(id, Tail(backlog: 100), [exec.source, deletes.source])
+        exec.execution(11, at: 11)
+        #expect(try run(&answer).shape == Array(1...11))
+    }
+
+    @Test func aTailThatFallsBehind() throws {
+        let stream = try Stream("exec", bytes: 1)
+        var answer = TailAnswer(id, Tail(), [stream.source])
+        #expect(try run(&answer).shape == [])
+        let asked = Clock.boot()
+        for number in 1...100 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let lines = try run(&answer)
+        let lost = try #require(lines.shape.first)
+        #expect(lost < 0 && lines.shape.dropFirst().first == 1 - lost && lines.shape.last == 100)
+        #expect(-lost + Int64(lines.shape.count - 1) == 100)
+        let from = try #require(lines.events[0]["from"]?.string.flatMap { RFC3339.parse($0) })
+        #expect(from > Clock.wall(boot: asked) - 1_000_000_000, "nothing was lost before the question")
+    }
+}

@@ -1,0 +1,83 @@
+import CEvents
+import EbeeRecord
+import EbeeTestSupport
+
+@testable import EbeeWindow
+
+let second: UInt64 = 1_000_000_000
+
+extension Window {
+    /// A window of four segments, as small as there is.
+    static func small(maximumAge: UInt64 = .max / 2) throws -> Window {
+        try Window(name: "test", bytes: 1, maximumAge: maximumAge, doorbell: Doorbell())
+    }
+
+    /// Everything behind a cursor.
+    func records(at cursor: inout Cursor) -> (records: [Stored], evicted: UInt64) {
+        let batch = Batch()
+        var records: [Stored] = []
+        var evicted: UInt64 = 0
+        while true {
+            switch read(batch, at: &cursor) {
+            case .end: return (records, evicted)
+            case .evicted(let count): evicted += count
+            case .records:
+                while let record = batch.take(moving: &cursor, { header, bytes, position in
+                    Stored(header: header, bytes: bytes.copy(0..<bytes.byteCount), position: position)
+                }) {
+                    records.append(record)
+                }
+            }
+        }
+    }
+
+    var all: [Stored] {
+        var cursor = start
+        return records(at: &cursor).records
+    }
+
+    /// The number of the segment that a position is in.
+    func segment(at position: UInt64) -> UInt64 { position / UInt64(segmentBytes) }
+}
+
+/// A record that was read.
+struct Stored {
+    let header: RecordHeader
+    let bytes: [UInt8]
+    let position: UInt64
+
+    var lost: ebee_lost? {
+        header.kind == RecordKind.lost ? unsafe bytes.span.bytes.head(ebee_lost.self) : nil
+    }
+    var deletion: ebee_delete? {
+        header.kind == RecordKind.delete ? unsafe bytes.span.bytes.head(ebee_delete.self) : nil
+    }
+    var process: ebee_process? {
+        header.kind == RecordKind.exec || header.kind == RecordKind.process
+            ? unsafe bytes.span.bytes.head(ebee_process.self) : nil
+    }
+}
+
+extension Recorder {
+    func record(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe record($0) } }
+
+    /// Compares with the kernel's count, which is what has come, plus `more` by cpu.
+    func settle(sequences: [UInt64], missed: [UInt64] = [], now: UInt64) {
+        settle(
+            accounts: { cpu in
+                ebee_account(
+                    sequence: cpu < sequences.count ? sequences[cpu] : 0, lost: 0,
+                    missed: cpu < missed.count ? missed[cpu] : 0, unjoined: 0)
+            }, now: now)
+    }
+}
+
+func execution(_ sequence: UInt64, cpu: UInt16 = 0, time: UInt64, pid: UInt32 = 10, start: UInt64 = 1) -> [UInt8] {
+    ProcessFields {
+        $0.sequence = sequence
+        $0.cpu = cpu
+        $0.time = time
+        $0.pid = pid
+        $0.start = start
+    }.bytes
+}
