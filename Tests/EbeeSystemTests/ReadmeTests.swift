@@ -77,7 +77,7 @@ extension KernelSuites {
             let finished = try child.finish(seconds: 20)
             let output = String(decoding: child.outputBytes + child.errorBytes, as: UTF8.self)
             #expect(!output.contains("did not stop"), "\(output) \(finished.ending)")
-            let left = try run("sh", "-c", "ls -d /tmp/ebeed.?????? 2>/dev/null; pgrep -f 'ebeed --config config/ebeed.toml'")
+            let left = try run("sh", "-c", "ls -d /tmp/ebeed.?????? 2>/dev/null; pgrep -f 'ebeed --config [c]onfig/ebeed.toml'")
             #expect(left.text == "", "left behind: \(left.text)")
         }
 
