@@ -211,7 +211,16 @@ __noinline int walk_path(__u64 vfsmount_address, __u64 dentry_address)
 
 		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+			const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+			char first = '/';
 
+			/* A file that never was in a directory, as memfd_create(2) makes them (kernel: d_alloc_pseudo()). */
+			if (dentry != BPF_CORE_READ(mount, mnt.mnt_root))
+				bpf_probe_read_kernel(&first, 1, name);
+			if (first != '/') {
+				append_component(scratch, name, end);
+				return 0;
+			}
 			if (above == mount || !above)
 				return 0;
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
@@ -367,7 +376,8 @@ __noinline int collect_process(__u64 binprm_address)
 		    (BPF_CORE_READ(pid, level) % PID_LEVELS) * bpf_core_type_size(struct upid);
 	process->pid_namespace = BPF_CORE_READ((struct upid *)innermost, ns, ns.inum);
 	process->mnt_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	bpf_get_current_comm(process->comm, sizeof(process->comm));
+	/* The process's name, not that of the thread that happens to delete. */
+	BPF_CORE_READ_INTO(&process->comm, task, group_leader, comm);
 	signal = BPF_CORE_READ(task, signal);
 	tty = BPF_CORE_READ(signal, tty);
 	if (tty)
