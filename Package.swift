@@ -84,10 +84,14 @@ let package = Package(
         .testTarget(
             name: "EbeeRecordTests", dependencies: ["EbeeRecord", "EbeeProtocol", "CEvents", "EbeeTestSupport"],
             swiftSettings: strict),
-        .target(name: "CAllocations", path: "Tests/CAllocations"),
+        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(
             name: "EbeeWindowTests",
-            dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CAllocations", "EbeeTestSupport"],
+            dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CTestSupport", "EbeeTestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EbeeKernelTests",
+            dependencies: ["EbeeKernel", "EbeeWindow", "EbeeRecord", "CEvents", "CLibbpf", "CLinux", "CTestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "EbeeServerTests",

@@ -55,7 +55,9 @@ extension RecordHeader {
         case RecordKind.lost: least = MemoryLayout<ebee_lost>.size
         default: throw MalformedRecord("kind \(kind)")
         }
-        guard bytes.byteCount <= Int(EBEE_RECORD_MAX), bytes.byteCount >= least else { throw MalformedRecord("kind \(kind) of \(size) bytes") }
+        guard bytes.byteCount <= Int(EBEE_RECORD_MAX), bytes.byteCount >= least else {
+            throw MalformedRecord("kind \(kind) of \(size) bytes")
+        }
     }
 }
 
@@ -113,7 +115,9 @@ public struct ProcessRecord {
 
     /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
-        guard bytes.byteCount >= MemoryLayout<ebee_process>.size else { throw MalformedRecord("too short for a process") }
+        guard bytes.byteCount >= MemoryLayout<ebee_process>.size else {
+            throw MalformedRecord("too short for a process")
+        }
         fixed = bytes.head(ebee_process.self)
         guard fixed.header.kind == RecordKind.exec || fixed.header.kind == RecordKind.process else {
             throw MalformedRecord("kind \(fixed.header.kind) is no process")
@@ -176,7 +180,9 @@ public struct DeleteRecord {
 
     /// Reads a record whose header was checked.
     public init(_ bytes: RawSpan) throws(MalformedRecord) {
-        guard bytes.byteCount >= MemoryLayout<ebee_delete>.size else { throw MalformedRecord("too short for a deletion") }
+        guard bytes.byteCount >= MemoryLayout<ebee_delete>.size else {
+            throw MalformedRecord("too short for a deletion")
+        }
         fixed = bytes.head(ebee_delete.self)
         guard fixed.header.kind == RecordKind.delete else {
             throw MalformedRecord("kind \(fixed.header.kind) is no deletion")
@@ -205,7 +211,8 @@ public struct DeleteRecord {
     /// When the file was created, likewise.
     public var created: Int64? {
         let victim = fixed.victim
-        return victimHas(EBEE_CREATED_KNOWN) ? Self.nanoseconds(victim.created_seconds, victim.created_nanoseconds) : nil
+        guard victimHas(EBEE_CREATED_KNOWN) else { return nil }
+        return Self.nanoseconds(victim.created_seconds, victim.created_nanoseconds)
     }
 
     /// Whoever owns a file gives it any time (utimensat(2)), also one that is beyond 64 bits of nanoseconds.

@@ -62,8 +62,8 @@ struct StreamReader {
         return matched ?? false
     }
 
-    /// The positions and times in one segment of what matches, and of marks, in order, and how many events came before it; nil
-    /// when it was given up.
+    /// The positions and times in one segment of what matches, and of marks, in order, and how many events came before
+    /// it; nil when it was given up.
     mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> (found: [Match], ordinal: UInt64)? {
         guard var cursor = source.window.cursor(segment: segment) else { return nil }
         let ordinal = cursor.ordinal

@@ -44,8 +44,8 @@ public final class Window: Sendable {
     private let head: Atomic<UInt64>
     /// Number of the oldest segment that may be read.
     private let oldestSegment = Atomic<UInt64>(0)
-    /// How many events were ever published: stored before `head` is, and again after it, so that a reader who finds both alike
-    /// knows how many are before the head that it read between them.
+    /// How many events were ever published: stored before `head` is, and again after it, so that a reader who finds
+    /// both alike knows how many are before the head that it read between them.
     private let publishing = Atomic<UInt64>(0)
     private let published = Atomic<UInt64>(0)
 
@@ -120,8 +120,8 @@ public final class Window: Sendable {
         mutating func expire(now: UInt64) {
             let header = unsafe window.header(segment)
             let begun = unsafe header.pointee.firstTime
-            // So that all the others together span the whole age: a segment that is begun for its age must not push out what
-            // is younger.
+            // So that all the others together span the whole age: a segment that is begun for its age must not push
+            // out what is younger.
             let span = window.maximumAge / UInt64(min(16, window.segmentCount - 2))
             if begun != 0, now > begun, now - begun > span {
                 advance()

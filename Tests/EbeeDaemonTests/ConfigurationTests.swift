@@ -24,7 +24,9 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     var isPowerOfTwo = false
 
     var testDescription: String { "\(section).\(key)" }
-    var allowed: String { "\(isPowerOfTwo ? "a power of two" : "an integer") from \(range.lowerBound) to \(range.upperBound)" }
+    var allowed: String {
+        "\(isPowerOfTwo ? "a power of two" : "an integer") from \(range.lowerBound) to \(range.upperBound)"
+    }
 
     func text(_ value: String) -> String { "# first line\n[\(section)]\n\(key) = \(value)\n" }
 }
@@ -33,12 +35,17 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     static let integers = [
         IntegerKey(section: "exec", key: "window_bytes", range: 1_048_576...4_294_967_296) { $0.exec.windowBytes },
         IntegerKey(section: "exec", key: "window_seconds", range: 60...604_800) { $0.exec.windowSeconds },
-        IntegerKey(section: "exec", key: "ring_bytes", range: 65_536...1_073_741_824, read: { $0.exec.ringBytes }, isPowerOfTwo: true),
+        IntegerKey(
+            section: "exec", key: "ring_bytes", range: 65_536...1_073_741_824, read: { $0.exec.ringBytes },
+            isPowerOfTwo: true),
         IntegerKey(section: "exec", key: "argument_bytes", range: 256...32_768) { $0.argumentBytes },
-        IntegerKey(section: "deletes", key: "window_bytes", range: 1_048_576...4_294_967_296) { $0.deletes.windowBytes },
+        IntegerKey(section: "deletes", key: "window_bytes", range: 1_048_576...4_294_967_296) {
+            $0.deletes.windowBytes
+        },
         IntegerKey(section: "deletes", key: "window_seconds", range: 60...604_800) { $0.deletes.windowSeconds },
         IntegerKey(
-            section: "deletes", key: "ring_bytes", range: 65_536...1_073_741_824, read: { $0.deletes.ringBytes }, isPowerOfTwo: true),
+            section: "deletes", key: "ring_bytes", range: 65_536...1_073_741_824, read: { $0.deletes.ringBytes },
+            isPowerOfTwo: true),
         IntegerKey(section: "journal", key: "backlog", range: 100...1_000_000) { $0.journalBacklog },
         IntegerKey(section: "server", key: "clients", range: 1...4096) { $0.clients },
         IntegerKey(section: "server", key: "requests", range: 1...64) { $0.requests },
@@ -65,13 +72,18 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(try key.read(parse(key.text("\(key.range.lowerBound)"))) == key.range.lowerBound)
         #expect(try key.read(parse(key.text("\(key.range.upperBound)"))) == key.range.upperBound)
         let refused = "f.toml:3: \(key.section).\(key.key): must be \(key.allowed)"
-        for value in ["\(key.range.lowerBound - 1)", "\(key.range.upperBound + 1)", "-1", "0", "\(Int.max)", "\"1024\"", "1024.0", "true", "[1024]"] {
+        for value in [
+            "\(key.range.lowerBound - 1)", "\(key.range.upperBound + 1)", "-1", "0", "\(Int.max)", "\"1024\"", "1024.0",
+            "true", "[1024]",
+        ] {
             #expect(error(key.text(value)) == refused, "\(value)")
         }
         if key.isPowerOfTwo { #expect(error(key.text("100000")) == refused) }
     }
 
-    @Test(arguments: [("exec", "record"), ("exec", "journal"), ("deletes", "record"), ("deletes", "journal"), ("deletes", "failed")])
+    @Test(arguments: [
+        ("exec", "record"), ("exec", "journal"), ("deletes", "record"), ("deletes", "journal"), ("deletes", "failed"),
+    ])
     func booleans(section: String, key: String) throws {
         #expect(try parse("[\(section)]\n\(key) = false") != Configuration())
         #expect(try parse("[\(section)]\n\(key) = true") == Configuration())
@@ -94,7 +106,8 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(try parse("[server]\ngroup = \"adm\"").group == "adm")
         for value in ["\"\(longest)y\"", "\"relative\"", "\"\"", "1"] {
             #expect(
-                error("[server]\nsocket = \(value)") == "f.toml:2: server.socket: must be an absolute path of at most 107 bytes")
+                error("[server]\nsocket = \(value)")
+                    == "f.toml:2: server.socket: must be an absolute path of at most 107 bytes")
         }
         #expect(error("[server]\ngroup = \"\"") == "f.toml:2: server.group: must be the name of a group")
     }
@@ -103,11 +116,15 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         for level in Logger.Level.allCases { #expect(try parse("[log]\nlevel = \"\(level)\"").logLevel == level) }
         #expect(
             error("[log]\nlevel = \"loud\"")
-                == "f.toml:2: log.level: must be one of \"trace\", \"debug\", \"info\", \"notice\", \"warning\", \"error\", \"critical\"")
+                == "f.toml:2: log.level: must be one of \"trace\", \"debug\", \"info\", \"notice\", \"warning\", \"error\", \"critical\""
+        )
     }
 
     @Test(arguments: [
-        ("[exec]\n\nwindow = 1", "f.toml:3: exec.window: no such key; [exec] has argument_bytes, journal, record, ring_bytes, window_bytes, window_seconds"),
+        (
+            "[exec]\n\nwindow = 1",
+            "f.toml:3: exec.window: no such key; [exec] has argument_bytes, journal, record, ring_bytes, window_bytes, window_seconds"
+        ),
         ("\n[files]\nx = 1", "f.toml:2: no section [files]; there are [deletes] [exec] [journal] [log] [server]"),
         ("record = true", "f.toml:1: no section [record]; there are [deletes] [exec] [journal] [log] [server]"),
         ("# x\nexec = 1", "f.toml:2: exec is a section: write [exec]"),

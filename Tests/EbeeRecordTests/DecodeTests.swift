@@ -125,7 +125,8 @@ import Testing
             $0.flags |= EBEE_ARGUMENTS_CUT.rawValue
         }
         var record = try decodeProcess(fields.bytes)
-        #expect(unsafe record.argumentRanges(in: fields.bytes.span.bytes).map { text(fields.bytes[$0]) } == ["rm", "-r"])
+        #expect(
+            unsafe record.argumentRanges(in: fields.bytes.span.bytes).map { text(fields.bytes[$0]) } == ["rm", "-r"])
         #expect(unsafe record.argumentCount(in: fields.bytes.span.bytes) == 3)
         fields.flags &= ~EBEE_COUNT_KNOWN.rawValue
         record = try decodeProcess(fields.bytes)
@@ -140,7 +141,12 @@ import Testing
 
     @Test func exits() throws {
         func exit(_ status: UInt32, _ duration: UInt64) throws -> ProcessExit? {
-            ProcessExit(try decodeProcess(ProcessFields { $0.exitStatus = status; $0.exitDuration = duration }.bytes).fixed)
+            ProcessExit(
+                try decodeProcess(
+                    ProcessFields {
+                        $0.exitStatus = status; $0.exitDuration = duration
+                    }.bytes
+                ).fixed)
         }
         #expect(try exit(0, 0) == nil)
         #expect(try exit(0, 5) == nil, "the status is stored second")

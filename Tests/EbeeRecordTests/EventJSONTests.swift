@@ -32,7 +32,8 @@ import Testing
 
     private func wall(_ boot: UInt64) -> String { RFC3339.format(Clock.wall(boot: boot)) }
 
-    private func equals(_ read: NSDictionary, _ json: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    private func equals(_ read: NSDictionary, _ json: String, sourceLocation: SourceLocation = #_sourceLocation) throws
+    {
         let expected = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? NSDictionary)
         #expect(read == expected, sourceLocation: sourceLocation)
     }
@@ -83,7 +84,11 @@ import Testing
 
     /// A path of no components is the root, where it is known.
     @Test func rootDirectory() throws {
-        let read = try process(of: exec(ProcessFields { $0.directory = []; $0.cgroup = [] }))
+        let read = try process(
+            of: exec(
+                ProcessFields {
+                    $0.directory = []; $0.cgroup = []
+                }))
         #expect(read["working_directory"] as? String == "/")
         #expect(read["cgroup"] as? String == "/")
         #expect(read["unit"] == nil)
@@ -178,7 +183,10 @@ import Testing
     /// Of a deleter that nothing more is known of.
     @Test func deletionBySomebody() throws {
         try equals(
-            delete(DeleteFields { $0.victimFlags = 0; $0.result = -13 }),
+            delete(
+                DeleteFields {
+                    $0.victimFlags = 0; $0.result = -13
+                }),
             """
             {"event":"delete","time":"\(wall(6_000_000_000))","cursor":"e-abc-40","how":"unlink","via":"syscall",
              "result":"EACCES","file":{"path":"/srv/app/x"},"process":{"pid":4312,"tid":4313,
@@ -212,7 +220,10 @@ import Testing
         #expect(file["path_truncated"] as? Bool == true)
         #expect(file["path"] as? String == "/srv/app/\u{fffd}")
         #expect(file["path_raw"] as? String == "L3Nydi9hcHAv/g==")
-        let unread = try delete(DeleteFields { $0.flags = EBEE_NAME_UNREAD.rawValue; $0.victimFlags = 0 })
+        let unread = try delete(
+            DeleteFields {
+                $0.flags = EBEE_NAME_UNREAD.rawValue; $0.victimFlags = 0
+            })
         #expect(unread["file"] as? [String: String] == [:])
     }
 
@@ -239,11 +250,12 @@ import Testing
         #expect(file["inode"] as? Int == 12)
     }
 
-    @Test(arguments: [
-        (0o100644, "file", "0644"), (0o040755, "directory", "0755"), (0o120777, "symlink", "0777"),
-        (0o010600, "fifo", "0600"), (0o140600, "socket", "0600"), (0o060660, "block_device", "0660"),
-        (0o020666, "char_device", "0666"), (0o104755, "file", "4755"), (0o100000, "file", "0000"),
-    ] as [(UInt32, String, String)])
+    @Test(
+        arguments: [
+            (0o100644, "file", "0644"), (0o040755, "directory", "0755"), (0o120777, "symlink", "0777"),
+            (0o010600, "fifo", "0600"), (0o140600, "socket", "0600"), (0o060660, "block_device", "0660"),
+            (0o020666, "char_device", "0666"), (0o104755, "file", "4755"), (0o100000, "file", "0000"),
+        ] as [(UInt32, String, String)])
     func modes(mode: UInt32, type: String, permissions: String) throws {
         let file = try #require(try delete(DeleteFields { $0.mode = mode })["file"] as? [String: Any])
         #expect(file["type"] as? String == type)

@@ -75,7 +75,9 @@ import Testing
     /// A record of one kind read as another.
     @Test func wrongKind() {
         let execution = ProcessFields().bytes
-        let deletion = DeleteFields { $0.base = []; $0.name = [] }.bytes
+        let deletion = DeleteFields {
+            $0.base = []; $0.name = []
+        }.bytes
         #expect(throws: MalformedRecord.self) { _ = try unsafe DeleteRecord(execution.span.bytes) }
         #expect(throws: MalformedRecord.self) { _ = try unsafe ProcessRecord(deletion.span.bytes) }
         #expect(throws: MalformedRecord.self) { _ = try StoredProcess(deletion) }
@@ -86,7 +88,9 @@ import Testing
     func lengthsOfAProcessThatLie(offset: Int) throws {
         let whole = ProcessFields { $0.arguments.append(contentsOf: Array("pad".utf8)) }.bytes
         let length = whole.get(UInt32.self, at: offset)
-        let slack = UInt32(whole.count) - (168 + 40 + [96, 100, 104, 108, 112].reduce(0) { $0 + whole.get(UInt32.self, at: $1) })
+        let slack =
+            UInt32(whole.count)
+            - (168 + 40 + [96, 100, 104, 108, 112].reduce(0) { $0 + whole.get(UInt32.self, at: $1) })
         for lie in [length + slack + 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff] {
             var bytes = whole
             bytes.put(lie, at: offset)
@@ -98,7 +102,8 @@ import Testing
     func lengthsOfADeletionThatLie(offset: Int) {
         let whole = DeleteFields().bytes
         let length = whole.get(UInt32.self, at: offset)
-        let slack = UInt32(whole.count) - (160 + [128, 132, 136, 140].reduce(0) { $0 + whole.get(UInt32.self, at: $1) })
+        let slack =
+            UInt32(whole.count) - (160 + [128, 132, 136, 140].reduce(0) { $0 + whole.get(UInt32.self, at: $1) })
         for lie in [length + slack + 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff] {
             var bytes = whole
             bytes.put(lie, at: offset)
@@ -124,7 +129,9 @@ import Testing
         var generator = SeededGenerator(2)
         let whole = [
             ProcessFields().bytes, DeleteFields().bytes,
-            DeleteFields { $0.how = EBEE_RENAME.rawValue; $0.sourceName = Array("../y".utf8) }.bytes,
+            DeleteFields {
+                $0.how = EBEE_RENAME.rawValue; $0.sourceName = Array("../y".utf8)
+            }.bytes,
         ]
         var read = 0
         var refused = 0

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct PathTests {
     @Test(arguments: [
-        ("", "/"), ("x\0", "/x"), ("x\0app\0srv\0", "/srv/app/x"), ("a b\0\u{e9}\0", "/\u{e9}/a b"), ("..\0a\0", "/a/.."),
+        ("", "/"), ("x\0", "/x"), ("x\0app\0srv\0", "/srv/app/x"), ("a b\0\u{e9}\0", "/\u{e9}/a b"),
+        ("..\0a\0", "/a/.."),
     ])
     func components(given: String, path: String) {
         let bytes = Array(given.utf8)

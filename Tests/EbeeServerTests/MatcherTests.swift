@@ -13,7 +13,8 @@ import Testing
     }
 
     private func delete(
-        _ filter: Filter, by process: ProcessFields? = ProcessFields(), _ change: (inout DeleteFields) -> Void = { _ in }
+        _ filter: Filter, by process: ProcessFields? = ProcessFields(),
+        _ change: (inout DeleteFields) -> Void = { _ in }
     ) throws -> Bool {
         let bytes = DeleteFields { change(&$0) }.bytes
         let stored = try process.map { try StoredProcess($0.bytes) }
@@ -25,23 +26,29 @@ import Testing
         #expect(try delete(Filter()))
     }
 
-    @Test(arguments: [
-        (Filter(pid: [4312]), true), (Filter(pid: [1, 4312]), true), (Filter(pid: [1]), false), (Filter(pid: []), false),
-        (Filter(ppid: [4000]), true), (Filter(ppid: [4312]), false), (Filter(comm: ["rm"]), true),
-        (Filter(comm: ["rm*"]), false), (Filter(comm: ["r"]), false), (Filter(comm: []), false), (Filter(uid: [11]), true),
-        (Filter(uid: [12]), false), (Filter(exe: ["/usr/bin/rm"]), true), (Filter(exe: ["/usr/*"]), true),
-        (Filter(exe: ["*/rm"]), true), (Filter(exe: ["rm"]), false), (Filter(exe: ["/usr/bin/r?"]), true),
-        (Filter(unit: ["ci.service"]), true), (Filter(unit: ["ci"]), true), (Filter(unit: ["c*"]), true),
-        (Filter(unit: ["ci.scope"]), false), (Filter(unit: ["cj"]), false),
-        (Filter(pid: [4312], comm: ["rm"], uid: [11], unit: ["ci"]), true), (Filter(pid: [4312], uid: [0]), false),
-    ] as [(Filter, Bool)])
+    @Test(
+        arguments: [
+            (Filter(pid: [4312]), true), (Filter(pid: [1, 4312]), true), (Filter(pid: [1]), false),
+            (Filter(pid: []), false),
+            (Filter(ppid: [4000]), true), (Filter(ppid: [4312]), false), (Filter(comm: ["rm"]), true),
+            (Filter(comm: ["rm*"]), false), (Filter(comm: ["r"]), false), (Filter(comm: []), false),
+            (Filter(uid: [11]), true),
+            (Filter(uid: [12]), false), (Filter(exe: ["/usr/bin/rm"]), true), (Filter(exe: ["/usr/*"]), true),
+            (Filter(exe: ["*/rm"]), true), (Filter(exe: ["rm"]), false), (Filter(exe: ["/usr/bin/r?"]), true),
+            (Filter(unit: ["ci.service"]), true), (Filter(unit: ["ci"]), true), (Filter(unit: ["c*"]), true),
+            (Filter(unit: ["ci.scope"]), false), (Filter(unit: ["cj"]), false),
+            (Filter(pid: [4312], comm: ["rm"], uid: [11], unit: ["ci"]), true), (Filter(pid: [4312], uid: [0]), false),
+        ] as [(Filter, Bool)])
     func process(filter: Filter, matches: Bool) throws {
         #expect(try exec(filter) == matches)
         #expect(try delete(filter) == matches)
     }
 
     @Test func whatIsNotKnownMatchesNoFilter() throws {
-        #expect(try !exec(Filter(ppid: [0])) { $0.flags |= EBEE_NO_PARENT.rawValue; $0.ppid = 0 })
+        #expect(
+            try !exec(Filter(ppid: [0])) {
+                $0.flags |= EBEE_NO_PARENT.rawValue; $0.ppid = 0
+            })
         #expect(try !exec(Filter(exe: ["*"])) { $0.flags &= ~EBEE_EXECUTABLE_KNOWN.rawValue })
         #expect(try !exec(Filter(unit: ["*"])) { $0.flags &= ~EBEE_CGROUP_KNOWN.rawValue })
         #expect(try !exec(Filter(unit: ["*"])) { $0.cgroup = [] })
@@ -60,7 +67,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/srv/app/x", true), ("/srv/*", true), ("*.log", false), ("/srv/app", false), ("/srv/app/[xyz]", true), ("*x", true),
+        ("/srv/app/x", true), ("/srv/*", true), ("*.log", false), ("/srv/app", false), ("/srv/app/[xyz]", true),
+        ("*x", true),
     ])
     func paths(glob: String, matches: Bool) throws {
         #expect(try delete(Filter(path: [glob])) == matches)
@@ -92,7 +100,8 @@ import Testing
         }
         let filter = Filter(olderThan: day)
         #expect(try aged(filter, created: now - 90_000, modified: now))
-        #expect(try !aged(filter, created: now - 80_000, modified: now - 90_000), "the creation counts where it is known")
+        #expect(
+            try !aged(filter, created: now - 80_000, modified: now - 90_000), "the creation counts where it is known")
         #expect(try aged(filter, created: nil, modified: now - 90_000))
         #expect(try !aged(filter, created: nil, modified: now - 80_000))
         #expect(try !aged(filter, created: now + 1_000_000, modified: 0))

@@ -19,7 +19,8 @@ final class Stream {
     init(_ event: String, bytes: Int = 4 << 20, maximumAge: UInt64 = .max / 2) throws {
         window = try Window(name: "test", bytes: bytes, maximumAge: maximumAge, doorbell: Doorbell())
         recorder = Recorder(window, cpus: 1)
-        source = Source(event: event, stream: event == "exec" ? "exec" : "deletes", window: window, recordingSince: began)
+        source = Source(
+            event: event, stream: event == "exec" ? "exec" : "deletes", window: window, recordingSince: began)
     }
 
     func time(_ seconds: Double) -> UInt64 { UInt64(Int64(began) + Int64(seconds * 1e9)) }
@@ -71,7 +72,9 @@ struct Lines {
 
     /// Pids, and -count for a mark.
     var shape: [Int64] {
-        events.map { $0["event"]?.string == "lost" ? -($0["count"]?.integer ?? 0) : $0["process"]?["pid"]?.integer ?? 0 }
+        events.map {
+            $0["event"]?.string == "lost" ? -($0["count"]?.integer ?? 0) : $0["process"]?["pid"]?.integer ?? 0
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-import CAllocations
+import CTestSupport
 import CEvents
 import EbeeRecord
 import EbeeTestSupport
@@ -20,7 +20,9 @@ import Testing
     @Test func aMillionRecords() throws {
         let window = try Window.small()
         let recorder = Recorder(window, cpus: 1, processes: 1024)
-        var process = ProcessFields { $0.kind = EBEE_PROCESS.rawValue; $0.sequence = 0 }.bytes
+        var process = ProcessFields {
+            $0.kind = EBEE_PROCESS.rawValue; $0.sequence = 0
+        }.bytes
         var execution = ProcessFields().bytes
         var deletion = DeleteFields().bytes
         var exit = exitBytes(time: 1, pid: 0, start: 4_999_000_000, duration: 5, status: 0)
@@ -44,7 +46,8 @@ import Testing
             send(&exit, isEvent: false)
             if index % 10 == 0 { recorder.publish() }
             if index % 1000 == 0 {
-                recorder.settle(accounts: { _ in ebee_account(sequence: sequence, lost: 0, missed: 0, unjoined: 0) }, now: 1)
+                recorder.settle(
+                    accounts: { _ in ebee_account(sequence: sequence, lost: 0, missed: 0, unjoined: 0) }, now: 1)
             }
         }
 

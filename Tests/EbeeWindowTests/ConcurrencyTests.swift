@@ -34,7 +34,9 @@ private struct Pattern: Sendable {
             && template.withUnsafeBytes { known in
                 unsafe bytes.withUnsafeBytes { read in
                     // Behind the sequence number.
-                    unsafe memcmp(known.baseAddress.unsafelyUnwrapped + 16, read.baseAddress.unsafelyUnwrapped + 16, template.count - 24) == 0
+                    unsafe memcmp(
+                        known.baseAddress.unsafelyUnwrapped + 16, read.baseAddress.unsafelyUnwrapped + 16,
+                        template.count - 24) == 0
                 }
             }
     }
@@ -92,7 +94,9 @@ private struct Pattern: Sendable {
         #expect(run.read.load(ordering: .relaxed) > run.generated.load(ordering: .relaxed), "hardly anything was read")
     }
 
-    private static func follow(_ window: Window, from start: Window.Cursor, _ run: Run, _ pattern: Pattern, delay: UInt32) {
+    private static func follow(
+        _ window: Window, from start: Window.Cursor, _ run: Run, _ pattern: Pattern, delay: UInt32
+    ) {
         let batch = Batch()
         var cursor = start
         var seen: UInt64 = 0

@@ -22,9 +22,12 @@ extension Window {
             case .end: return (records, evicted)
             case .evicted(let count): evicted += count
             case .records:
-                while let record = batch.take(moving: &cursor, { header, bytes, position in
-                    Stored(header: header, bytes: bytes.copy(0..<bytes.byteCount), position: position)
-                }) {
+                while let record = batch.take(
+                    moving: &cursor,
+                    { header, bytes, position in
+                        Stored(header: header, bytes: bytes.copy(0..<bytes.byteCount), position: position)
+                    })
+                {
                     records.append(record)
                 }
             }

@@ -144,7 +144,8 @@ import Testing
             recorder.settle(sequences: [sequence], now: now)
             let oldest = try #require(window.state.oldest)
             if now - begin > age, now - oldest < age - 20 * second {
-                Issue.record("at \(sequence) the oldest of \(window.segmentCount) segments is \((now - oldest) / second) s old")
+                Issue.record(
+                    "at \(sequence) the oldest of \(window.segmentCount) segments is \((now - oldest) / second) s old")
                 return
             }
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "allocations.h"
+#include "test_support.h"
 
 #include <errno.h>
 #include <stddef.h>
