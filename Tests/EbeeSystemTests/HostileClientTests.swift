@@ -26,8 +26,10 @@ extension KernelSuites {
                 (#"{"id":1,"request":"recent",}"#, "bad_json"), ("\u{0}", "bad_json"),
                 ("{\"id\":1,\"request\":\"recent\u{0}\"}", "bad_json"), ("nonsense", "bad_json"),
                 (String(repeating: "[", count: 50_000), "bad_json"),
-                ("{\"id\":1,\"request\":\"recent\",\"filter\":" + String(repeating: "{\"a\":", count: 5000) + "1"
-                    + String(repeating: "}", count: 5001), "bad_json"),
+                (
+                    "{\"id\":1,\"request\":\"recent\",\"filter\":" + String(repeating: "{\"a\":", count: 5000) + "1"
+                        + String(repeating: "}", count: 5001), "bad_json"
+                ),
                 ("{}", "bad_request"), (#"{"id":1}"#, "bad_request"), (#"{"request":"status"}"#, "bad_request"),
                 (#"{"id":1.5,"request":"status"}"#, "bad_request"), (#"{"id":null,"request":"status"}"#, "bad_request"),
                 (#"{"id":1,"request":"recent","filter":{"pdi":[1]}}"#, "bad_request"),
@@ -174,7 +176,11 @@ extension KernelSuites {
             while done.count < ids.count {
                 let line = try #require(try socket.line())
                 let id = try #require(line["id"]?.string)
-                if let matched = line["done", "matched"]?.integer { done[id] = matched } else { counts[id, default: 0] += 1 }
+                if let matched = line["done", "matched"]?.integer {
+                    done[id] = matched
+                } else {
+                    counts[id, default: 0] += 1
+                }
             }
             #expect(Set(done.keys) == Set(ids))
             for id in ids { #expect(done[id] == Int64(counts[id] ?? 0)) }
