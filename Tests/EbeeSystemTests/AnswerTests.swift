@@ -181,7 +181,8 @@ extension KernelSuites {
             }
             try recorder.settle()
             func table(_ environment: [String: String]) throws -> [UInt8] {
-                let command = recorder.ebeectlCommand(["recent", "deletes", "--path", "'\(place.path)/*'"]).joined(separator: " ")
+                let command = recorder.ebeectlCommand(["recent", "deletes", "--path", "'\(place.path)/*'"]).joined(
+                    separator: " ")
                 let script = ["script", "-qec", "stty cols 80 -onlcr; \(command) 2>/dev/null", "/dev/null"]
                 return try run(script.map { Array($0.utf8) }, environment: environment).output
             }

@@ -45,7 +45,8 @@ extension KernelSuites {
             try must("rm", "../\(place.path.split(separator: "/").last ?? "")/last", directory: place.path)
             expectDeeds(
                 try recorder.deletions(below: place.path),
-                ["plain", "dots", "slashes", "sub/up", "last"].map { "unlink \(place($0))" } + ["rmdir \(place("sub"))"])
+                ["plain", "dots", "slashes", "sub/up", "last"].map { "unlink \(place($0))" } + ["rmdir \(place("sub"))"]
+            )
         }
 
         @Test("a name is seen from a directory's descriptor") func descriptor() throws {
@@ -61,7 +62,8 @@ extension KernelSuites {
             try act("unlinkat", "/proc", absolute, "0")
             #expect(unlinked.errno == 0 && removed.errno == 0)
             expectDeeds(
-                try recorder.deletions(below: place.path), ["unlink \(file)", "rmdir \(directory)", "unlink \(absolute)"])
+                try recorder.deletions(below: place.path),
+                ["unlink \(file)", "rmdir \(directory)", "unlink \(absolute)"])
         }
 
         @Test("rm -rf of 10,000 files in 100 directories") func tree() throws {

@@ -42,7 +42,9 @@ extension KernelSuites {
             let empty = try run(Binary.act, "exit", "0", "", "", "x", "")
             #expect(try recorder.executions(of: empty.pid).last?.args == [Binary.act, "exit", "0", "", "", "x", ""])
 
-            let hostile: [[UInt8]] = [Array(Binary.act.utf8), Array("exit".utf8), Array("0".utf8), [0xff, 0x0a], [0x1b]]
+            let hostile: [[UInt8]] = [
+                Array(Binary.act.utf8), Array("exit".utf8), Array("0".utf8), [0xff, 0x0a], [0x1b],
+            ]
             let bytes = try run(hostile)
             let event = try #require(try recorder.executions(of: bytes.pid).last)
             #expect(event["process", "args_raw"]?.array?.map(\.base64) == hostile)
@@ -119,7 +121,10 @@ extension KernelSuites {
             let finished = try run(Binary.act, "thread", "exec", "/bin/true", "/bin/true", "x")
             #expect(finished.status == 0)
             let events = try recorder.executions(of: finished.pid)
-            #expect(events.map(\.args) == [[Binary.act, "thread", "exec", "/bin/true", "/bin/true", "x"], ["/bin/true", "x"]])
+            #expect(
+                events.map(\.args) == [
+                    [Binary.act, "thread", "exec", "/bin/true", "/bin/true", "x"], ["/bin/true", "x"],
+                ])
             #expect(events.last?.tid == Int64(finished.pid))
             #expect(events.last?["process", "exit_code"] == .integer(0))
         }

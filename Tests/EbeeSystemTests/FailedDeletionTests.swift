@@ -19,7 +19,8 @@ extension KernelSuites {
             try must("cp", Binary.act, copy)
             #expect(Call.chmod(copy, 0o755) == 0)
             func actAs(_ user: String, _ arguments: String...) throws {
-                try must("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy, arguments[0], arguments[1])
+                try must(
+                    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy, arguments[0], arguments[1])
             }
             #expect(try act("unlink", place("none")).errno == ENOENT)
             #expect(try act("rmdir", full).errno == ENOTEMPTY)

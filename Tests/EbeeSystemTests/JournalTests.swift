@@ -52,7 +52,10 @@ final class Journald {
 
     /// Entries as journalctl prints them.
     func entries(_ matches: String...) throws -> [Value] {
-        let command = namespace.enter + ["journalctl", "--quiet", "--no-pager", "--all", "-t", "ebeed"] + matches + ["-o", "json"]
+        let command =
+            namespace.enter + ["journalctl", "--quiet", "--no-pager", "--all", "-t", "ebeed"] + matches + [
+                "-o", "json",
+            ]
         let finished = try EbeeSystemTests.run(command.map { Array($0.utf8) }, seconds: 60)
         guard finished.status == 0 || finished.output.isEmpty else {
             throw HarnessError("journalctl: \(finished.ending) \(finished.errorText)")
@@ -188,7 +191,8 @@ extension KernelSuites {
             #expect(journal?["deletes"] == .bool(true))
         }
 
-        @Test("without journald: said once, counted, and gone on; and made known when it is there") func absent() throws {
+        @Test("without journald: said once, counted, and gone on; and made known when it is there") func absent() throws
+        {
             let journald = try Journald()
             let recorder = try Recorder("", through: journald.namespace.enter)
             let place = try Place()
@@ -211,13 +215,17 @@ extension KernelSuites {
             #expect(Int64(entry["EBEE_COUNT"]?.string ?? "") ?? 0 >= counted ?? .max)
             #expect(entry["EBEE_WHY"] == .string("journal"))
             try must("rm", try place.file("after"))
-            #expect(try journald.deletions(below: place.path, count: 1).map { $0["EBEE_PATH"]?.string } == [place("after")])
+            #expect(
+                try journald.deletions(below: place.path, count: 1).map { $0["EBEE_PATH"]?.string } == [place("after")])
         }
 
-        @Test("journald stands still for 3 s: nothing is lost, and questions are answered meanwhile") func stopped() throws {
+        @Test("journald stands still for 3 s: nothing is lost, and questions are answered meanwhile") func stopped()
+            throws
+        {
             let journald = try Journald()
             try journald.start()
-            let recorder = try Recorder("[exec]\njournal = false\n[journal]\nbacklog = 500\n", through: journald.namespace.enter)
+            let recorder = try Recorder(
+                "[exec]\njournal = false\n[journal]\nbacklog = 500\n", through: journald.namespace.enter)
             let place = try Place()
             let tree = try place.directory("tree")
             for index in 0..<3000 { try place.file("tree/\(index)") }
@@ -229,7 +237,9 @@ extension KernelSuites {
             #expect(try recorder.status()["journal", "behind"]?.integer ?? 0 > 500)
             usleep(UInt32(max(0, 3 - (monotonic() - since)) * 1e6))
             journald.signal(SIGCONT)
-            let settled = try wait(seconds: 30) { try recorder.status()["journal", "behind"] == .integer(0) ? true : nil }
+            let settled = try wait(seconds: 30) {
+                try recorder.status()["journal", "behind"] == .integer(0) ? true : nil
+            }
             #expect(settled == true)
             let journal = try recorder.status()["journal"]
             #expect(journal?["lost"] == .integer(0))

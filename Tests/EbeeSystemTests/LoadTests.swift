@@ -14,7 +14,8 @@ extension KernelSuites {
             print("ebee-load: \(finished.text)", terminator: "")
             try recorder.settle()
             let pid = try #require(made["pid"]?.integer)
-            let deletions = try count(recorder, "\"stream\":\"deletes\",\"filter\":{\"pid\":[\(pid)],\"path\":[\"/dev/shm/ebee-load-*/*\"]}")
+            let deletions = try count(
+                recorder, "\"stream\":\"deletes\",\"filter\":{\"pid\":[\(pid)],\"path\":[\"/dev/shm/ebee-load-*/*\"]}")
             let executions = try count(recorder, "\"stream\":\"exec\",\"filter\":{\"ppid\":[\(pid)]}")
             let lostDeletions = try #require(try recorder.stream("deletes")["lost"]?.integer)
             let lostExecutions = try #require(try recorder.stream("exec")["lost"]?.integer)
@@ -33,12 +34,14 @@ extension KernelSuites {
             let recorder = try Recorder(
                 "[exec]\njournal = false\n[deletes]\njournal = false\nring_bytes = 65536\n")
             recorder.signal(SIGSTOP)
-            let finished = try must(Binary.load, "--deletions", "2000", "--executions", "0", "--seconds", "1", seconds: 60)
+            let finished = try must(
+                Binary.load, "--deletions", "2000", "--executions", "0", "--seconds", "1", seconds: 60)
             recorder.signal(SIGCONT)
             let made = try Value(parsing: finished.output)
             try recorder.settle()
             let pid = try #require(made["pid"]?.integer)
-            let answer = try Socket(recorder.socket).ask("{\"id\":1,\"request\":\"recent\",\"stream\":\"deletes\",\"filter\":{\"pid\":[\(pid)]}}")
+            let answer = try Socket(recorder.socket).ask(
+                "{\"id\":1,\"request\":\"recent\",\"stream\":\"deletes\",\"filter\":{\"pid\":[\(pid)]}}")
             let events = answer.count { $0["event"] == .string("delete") }
             let marks = answer.filter { $0["event"] == .string("lost") }
             let lost = marks.reduce(0) { $0 + ($1["count"]?.integer ?? 0) }
@@ -55,14 +58,18 @@ extension KernelSuites {
             let done = try #require(answer.last?["done"])
             #expect(done["complete"] == .bool(false))
             #expect(done["lost"] == .integer(lost))
-            #expect(try recorder.stream("deletes")["lost"] == .integer(lost))
+            // The drain counts ten times a second, and others may lose more meanwhile.
+            let counted = try wait { try recorder.stream("deletes")["lost"]?.integer ?? 0 >= lost ? true : nil }
+            #expect(counted == true)
             #expect(try recorder.ebeectl("recent", "deletes", "--require-complete").status == 3)
         }
 
-        @Test("a window that is full gives up the oldest, and says from when on it is complete") func eviction() throws {
+        @Test("a window that is full gives up the oldest, and says from when on it is complete") func eviction() throws
+        {
             let recorder = try Recorder(
                 "[exec]\njournal = false\n[deletes]\njournal = false\nwindow_bytes = 1048576\n")
-            let finished = try must(Binary.load, "--deletions", "5000", "--executions", "0", "--seconds", "2", seconds: 60)
+            let finished = try must(
+                Binary.load, "--deletions", "5000", "--executions", "0", "--seconds", "2", seconds: 60)
             let made = try Value(parsing: finished.output)
             try recorder.settle()
             let window = try #require(try recorder.stream("deletes")["window"])

@@ -24,8 +24,10 @@ extension KernelSuites {
             try namespace.run("mv", "-f", "\(merged)/newer", "\(merged)/replacedabove")
             expectDeeds(
                 try recorder.deletions(below: place.path),
-                ["unlink \(merged)/below", "unlink \(merged)/above", "unlink \(merged)/d/x", "rmdir \(merged)/d",
-                    "rmdir \(merged)/e", "rename \(merged)/replacedabove"])
+                [
+                    "unlink \(merged)/below", "unlink \(merged)/above", "unlink \(merged)/d/x", "rmdir \(merged)/d",
+                    "rmdir \(merged)/e", "rename \(merged)/replacedabove",
+                ])
         }
 
         /// Nothing touches the lower file, so the system call rung can't tell that it was there, and says so.
@@ -88,7 +90,8 @@ extension KernelSuites {
             let place = try Place()
             let outer = try place.directory("outer")
             let namespace = try MountNamespace(
-                "mount -t tmpfs tmpfs \(outer); mkdir -p \(outer)/a/inner; mount -t tmpfs tmpfs \(outer)/a/inner; touch \(outer)/a/inner/x")
+                "mount -t tmpfs tmpfs \(outer); mkdir -p \(outer)/a/inner; mount -t tmpfs tmpfs \(outer)/a/inner; touch \(outer)/a/inner/x"
+            )
             try namespace.run("sh", "-c", "cd \(outer)/a/inner && rm x")
             expectDeeds(try recorder.deletions(below: place.path), ["unlink \(outer)/a/inner/x"])
         }

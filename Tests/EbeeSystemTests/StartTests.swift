@@ -15,10 +15,19 @@ extension KernelSuites {
                 ("[exec]\nrecords = true\n", ":2: exec.records: no such key"),
                 ("\n[exces]\nrecord = true\n", ":2: no section [exces]"),
                 ("[exec]\n\nrecord = 1\n", ":3: exec.record: must be true or false"),
-                ("[deletes]\nwindow_bytes = \"64M\"\n", ":2: deletes.window_bytes: must be an integer from 1048576 to 4294967296"),
-                ("[deletes]\nwindow_seconds = 59\n", ":2: deletes.window_seconds: must be an integer from 60 to 604800"),
+                (
+                    "[deletes]\nwindow_bytes = \"64M\"\n",
+                    ":2: deletes.window_bytes: must be an integer from 1048576 to 4294967296"
+                ),
+                (
+                    "[deletes]\nwindow_seconds = 59\n",
+                    ":2: deletes.window_seconds: must be an integer from 60 to 604800"
+                ),
                 ("[exec]\nargument_bytes = 32769\n", ":2: exec.argument_bytes: must be an integer from 256 to 32768"),
-                ("[exec]\nring_bytes = 100000\n", ":2: exec.ring_bytes: must be a power of two from 65536 to 1073741824"),
+                (
+                    "[exec]\nring_bytes = 100000\n",
+                    ":2: exec.ring_bytes: must be a power of two from 65536 to 1073741824"
+                ),
                 ("[server]\nsocket = \"relative\"\n", ":2: server.socket: must be an absolute path"),
                 ("[log]\nlevel = \"loud\"\n", ":2: log.level: must be one of"),
                 ("exec = 1\n", ":1: exec is a section"),
@@ -91,7 +100,9 @@ extension KernelSuites {
             #expect(Call.access(place("s"), F_OK) == ENOENT)
         }
 
-        @Test("SIGTERM: 0, no socket, no program", .requiresBpftool, arguments: [SIGTERM, SIGINT]) func stop(_ signal: Int32)
+        @Test("SIGTERM: 0, no socket, no program", .requiresBpftool, arguments: [SIGTERM, SIGINT]) func stop(
+            _ signal: Int32
+        )
             throws
         {
             let recorder = try Recorder()
@@ -142,7 +153,9 @@ extension KernelSuites {
             #expect(refused == .string("too_many_requests"))
             try reload(
                 "[exec]\nargument_bytes = 512\n", "only a restart can apply it: exec.argument_bytes")
-            try reload("[exec]\nargument_bytes = 1\n", "configuration not reloaded, the old one stays: \(recorder.configuration):2: ")
+            try reload(
+                "[exec]\nargument_bytes = 1\n",
+                "configuration not reloaded, the old one stays: \(recorder.configuration):2: ")
             // Nothing was lost over it.
             #expect(try recorder.deletions(below: place.path).map(\.path) == [file])
         }

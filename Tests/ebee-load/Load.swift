@@ -50,7 +50,10 @@ struct Load: ParsableCommand {
         for index in 0..<threads {
             if deletions > 0 {
                 let path = "\(files)/\(index)"
-                workers.append(Worker { try Pace(from: start, rate: share(deletions, index), seconds).run { try Self.delete(path) } })
+                workers.append(
+                    Worker {
+                        try Pace(from: start, rate: share(deletions, index), seconds).run { try Self.delete(path) }
+                    })
             }
             if executions > 0 {
                 let program = program

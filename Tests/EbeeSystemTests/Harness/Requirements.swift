@@ -56,7 +56,9 @@ extension Trait where Self == ConditionTrait {
 
 /// One daemon for the tests of a suite.
 struct SharedRecorder: SuiteTrait, TestScoping {
-    func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void) async throws {
+    func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void)
+        async throws
+    {
         let recorder = try Recorder()
         try await Recorder.$shared.withValue(recorder) { try await body() }
         recorder.stop()
@@ -74,7 +76,9 @@ struct KernelReport: SuiteTrait, TestTrait, TestScoping {
 
     func scopeProvider(for test: Test, testCase: Test.Case?) -> Self? { self }
 
-    func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void) async throws {
+    func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void)
+        async throws
+    {
         if testCase != nil {
             Self.names.withLock { $0.append(test.displayName ?? test.name) }
             return try await body()
