@@ -39,7 +39,7 @@ BPF_OBJECTS := $(BPF_PROGRAMS:%=Sources/EbeeKernel/Objects/%.bpf.o)
 BPF_FLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-unknown-warning-option \
 	-Wno-default-const-init-var-unsafe -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH)
 
-C_FILES := $(wildcard bpf/*.c bpf/*.h Sources/*/*.c Sources/*/*.h Sources/*/*/*.h)
+C_FILES := $(shell git ls-files "*.c" "*.h" 2>/dev/null || find bpf Sources Tests -name "*.[ch]")
 SHELL_FILES := $(wildcard .ci/*)
 
 # Where systemd looks, whatever PREFIX is.

@@ -68,23 +68,33 @@ extension KernelSuites {
             // Built by whoever runs the tests through make; here it is only brought up to date.
             // timeout hands a signal on to its whole group, as a terminal does with Ctrl-C.
             let child = try Child(["timeout", "600", "make", "-C", Binary.package, "run"].map { Array($0.utf8) })
-            #expect(child.read(seconds: 500) { String(decoding: $0.outputBytes, as: UTF8.self).contains("COMMAND OR PATH") })
+            #expect(
+                child.read(seconds: 500) { String(decoding: $0.outputBytes, as: UTF8.self).contains("COMMAND OR PATH") }
+            )
             let place = try Place()
-            let name = try place.file("seen-by-make-run")
-            try must("rm", name)
-            #expect(child.read(seconds: 20) { String(decoding: $0.outputBytes, as: UTF8.self).contains(name) })
+            // The header is no sign that the question has arrived: events are made until one shows.
+            let isSeen = try wait(seconds: 20) { () -> Bool? in
+                let name = try place.file("seen-by-make-run")
+                try must("rm", name)
+                return child.read(seconds: 1) { String(decoding: $0.outputBytes, as: UTF8.self).contains(name) }
+                    ? true : nil
+            }
+            #expect(isSeen == true)
             child.signal(SIGINT)
             let finished = try child.finish(seconds: 20)
             let output = String(decoding: child.outputBytes + child.errorBytes, as: UTF8.self)
             #expect(!output.contains("did not stop"), "\(output) \(finished.ending)")
-            let left = try run("sh", "-c", "ls -d /tmp/ebeed.?????? 2>/dev/null; pgrep -f 'ebeed --config [c]onfig/ebeed.toml'")
+            let left = try run(
+                "sh", "-c", "ls -d /tmp/ebeed.?????? 2>/dev/null; pgrep -f 'ebeed --config [c]onfig/ebeed.toml'")
             #expect(left.text == "", "left behind: \(left.text)")
         }
 
         @Test(.timeLimit(.minutes(10))) func installPlacesAndUninstallRemoves() throws {
             let place = try Place()
             let root = try place.directory("root")
-            for command in ["sudo make install", "sudo make uninstall"] { try #require(Self.commands.contains(command)) }
+            for command in ["sudo make install", "sudo make uninstall"] {
+                try #require(Self.commands.contains(command))
+            }
             try must("make", "-C", Binary.package, "install", "DESTDIR=\(root)", "PREFIX=/usr", seconds: 500)
             for path in [
                 "/usr/sbin/ebeed", "/usr/bin/ebeectl", "/usr/lib/systemd/system/ebeed.service",

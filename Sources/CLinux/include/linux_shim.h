@@ -21,8 +21,8 @@ int ebee_unmount(const char *target);
 /// A full barrier (C11 seq_cst fence).
 void ebee_fence(void);
 
-/// Large blocks of memory come from the system and go back to it when they are freed, whatever came before: without this, glibc
-/// keeps what the first ones freed (mallopt(3), M_MMAP_THRESHOLD). Before the first thread.
+/// Large blocks of memory come from the system and go back to it when they are freed, whatever came before: without
+/// this, glibc keeps what the first ones freed (mallopt(3), M_MMAP_THRESHOLD). Before the first thread.
 void ebee_return_large_blocks(void);
 /// Gives memory that the heap no longer uses back to the system (malloc_trim(3)).
 void ebee_trim_heap(void);

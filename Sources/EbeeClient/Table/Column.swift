@@ -11,7 +11,8 @@ enum Column {
         let unit: [Column] = isWide ? [.unit] : []
         let result: [Column] = showsFailed ? [.result] : []
         switch stream {
-        case .exec: return [.time, .pid, .ppid, .user, .exit, .duration] + unit + (isWide ? [.directory] : []) + [.command]
+        case .exec:
+            return [.time, .pid, .ppid, .user, .exit, .duration] + unit + (isWide ? [.directory] : []) + [.command]
         case .deletes: return [.time, .pid, .user, .comm, .how] + result + [.size, .path]
         case .all: return [.time, .event, .pid, .user, .comm] + result + unit + [.detail]
         }

@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// How many times the calling thread has allocated memory. malloc(3) and its kin are defined here, in front of glibc's, for the
-/// tests' own executable and every library in it, and pass on to them.
+/// How many times the calling thread has allocated memory. malloc(3) and its kin are defined here, in front of glibc's,
+/// for the tests' own executable and every library in it, and pass on to them.
 uint64_t ebee_allocations(void);
 
-/// Runs a program in a directory (posix_spawn_file_actions_addchdir_np(3) needs _GNU_SOURCE). Its standard input is a pipe, whose
-/// other end goes to `input`. Its pid, or -errno.
+/// Runs a program in a directory (posix_spawn_file_actions_addchdir_np(3) needs _GNU_SOURCE). Its standard input is a
+/// pipe, whose other end goes to `input`. Its pid, or -errno.
 pid_t ebee_spawn(const char *const *arguments, const char *directory, int *input);
 
 /// In a child named `leader`, a thread named `worker` unlinks a file. The child's pid, once it has ended, or -errno.
