@@ -75,9 +75,10 @@ struct Daemon {
             started: started, recorded: recorded, drains: drains, journal: journal, configuration: configuration)
         let server = Server(
             listener: listener,
-            sources: recorded.map {
+            sources: zip(recorded, drains).map { recorded, service in
                 Source(
-                    event: $0.recording.event, stream: $0.recording.stream, window: $0.window, recordingSince: $0.since)
+                    event: recorded.recording.event, stream: recorded.recording.stream, window: recorded.window,
+                    recordingSince: recorded.since, unmarked: { service.drain.unmarked })
             },
             doorbell: doorbell, limits: configuration.serverLimits, logger: logger, status: { report.make() })
         let reloader = ReloadService(current: configuration, load: reload, logger: logger) { new in

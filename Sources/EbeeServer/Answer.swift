@@ -41,30 +41,23 @@ enum BatchPool {
     }
 }
 
-/// `recent` in the order of time, without a limit: one pass from the first segment that can matter.
-struct ForwardAnswer: Answer {
-    private let id: RequestID
-    private let interval: Interval
-    private var readers: [StreamReader]
-    /// Where each stream ended when the question came.
+/// Several streams read as one, in the order of time, each up to an end.
+struct Merge {
+    private(set) var readers: [StreamReader]
     private let ends: [UInt64]
-    private var matched: Int64 = 0
+    private(set) var matched: Int64 = 0
 
-    init(_ id: RequestID, _ recent: Recent, _ sources: [Source]) {
-        self.id = id
-        let interval = Interval(recent, sources)
-        self.interval = interval
-        ends = sources.map { $0.window.end.position }
-        readers = sources.map {
-            let cursor = interval.since == 0 ? $0.window.start : $0.window.cursor(since: interval.since)
-            return StreamReader(
-                $0, id: id, filter: recent.filter, from: cursor, since: interval.since, until: interval.until,
-                begin: interval.begin)
-        }
+    init(_ readers: [StreamReader], ends: [UInt64]) {
+        self.readers = readers
+        self.ends = ends
     }
 
-    mutating func step(_ writer: inout JSONWriter) -> Step {
-        let isDone = BatchPool.withBatches { batches in
+    /// Events that are known to be lost, of those that were read.
+    var lost: UInt64 { readers.reduce(0) { $0 + $1.lost } }
+
+    /// Writes a stretch; true when nothing is left before the ends.
+    mutating func write(_ writer: inout JSONWriter) -> Bool {
+        BatchPool.withBatches { batches in
             for _ in 0..<stretchRecords {
                 if writer.count >= stretch { return false }
                 guard let index = earliest(batches, &writer) else { return true }
@@ -72,10 +65,6 @@ struct ForwardAnswer: Answer {
             }
             return false
         }
-        guard isDone else { return .more }
-        let lost = readers.reduce(0) { $0 + $1.lost }
-        writer.append(interval.account(matched: matched, lost: lost).line(id: id))
-        return .done
     }
 
     private mutating func earliest(_ batches: [Batch], _ writer: inout JSONWriter) -> Int? {
@@ -89,25 +78,139 @@ struct ForwardAnswer: Answer {
     }
 }
 
-/// `recent` with a limit, or the newest first: from the end backwards, so that the newest ten cost ten.
-struct BackwardAnswer: Answer {
+/// `recent` in the order of time, without a limit: one pass from the first segment that can matter.
+struct ForwardAnswer: Answer {
+    private let id: RequestID
+    private let interval: Interval
+    private var merge: Merge
+
+    init(_ id: RequestID, _ recent: Recent, _ sources: [Source]) {
+        self.id = id
+        let interval = Interval(recent, sources)
+        self.interval = interval
+        // Where each stream ended when the question came.
+        let ends = sources.map { $0.window.end.position }
+        let readers = sources.map {
+            let cursor = interval.since == 0 ? $0.window.start : $0.window.cursor(since: interval.since)
+            return StreamReader(
+                $0, id: id, filter: recent.filter, from: cursor, since: interval.since, until: interval.until,
+                begin: interval.begin)
+        }
+        merge = Merge(readers, ends: ends)
+    }
+
+    mutating func step(_ writer: inout JSONWriter) -> Step {
+        guard merge.write(&writer) else { return .more }
+        writer.append(interval.account(matched: merge.matched, lost: merge.lost).line(id: id))
+        return .done
+    }
+}
+
+/// Finds where the newest so many matches of several streams begin. Only places are kept, so that a question for the newest
+/// million costs no more memory than one for the newest ten.
+struct BackwardSearch {
+    private var readers: [BackwardReader]
+    private let limit: Int
+    private var found = 0
+    private let ends: [UInt64]
+    /// By stream: the oldest of the matches, the end where there is none.
+    private var starts: [UInt64]
+    /// Boot time of the oldest match, once as many as wanted were found.
+    private(set) var reachedLimit: UInt64?
+
+    init(_ readers: [StreamReader], ends: [Window.Cursor], since: UInt64, limit: Int) {
+        self.readers = zip(readers, ends).map { BackwardReader($0, before: $1, since: since) }
+        self.limit = limit
+        self.ends = ends.map(\.position)
+        starts = self.ends
+    }
+
+    /// Events that were given up before the search came to them.
+    var lost: UInt64 { readers.reduce(0) { $0 + $1.lost } }
+
+    /// Goes on for a while; returns what to write, in the order of time, once it is known where that begins.
+    mutating func step() -> Merge? {
+        BatchPool.withBatches { batches in
+            for _ in 0..<stretchRecords {
+                guard found < limit, let (index, position, header) = latest(&readers, batches) else {
+                    return Merge(located(batches), ends: ends)
+                }
+                readers[index].take()
+                starts[index] = position
+                if header.sequence != 0 { found += 1 }
+                if found == limit { reachedLimit = header.time }
+            }
+            return nil
+        }
+    }
+
+    private func located(_ batches: [Batch]) -> [StreamReader] {
+        zip(readers.map(\.reader), starts).map { reader, start in
+            var reader = reader
+            reader.move(to: start, batches[0])
+            return reader
+        }
+    }
+}
+
+/// The latest of what several streams have next, walking backwards.
+private func latest(
+    _ readers: inout [BackwardReader], _ batches: [Batch]
+) -> (index: Int, position: UInt64, header: RecordHeader)? {
+    var latest: (index: Int, position: UInt64, header: RecordHeader)?
+    for index in readers.indices {
+        guard let next = readers[index].next(batches[index]) else { continue }
+        if next.header.time >= latest?.header.time ?? 0 { latest = (index, next.position, next.header) }
+    }
+    return latest
+}
+
+/// `recent` with a limit: the newest so many, in the order of time.
+struct NewestAnswer: Answer {
+    private let id: RequestID
+    private var interval: Interval
+    private var search: BackwardSearch
+    private var merge: Merge?
+
+    init(_ id: RequestID, _ recent: Recent, limit: Int, _ sources: [Source]) {
+        self.id = id
+        let interval = Interval(recent, sources)
+        self.interval = interval
+        let ends = sources.map { $0.window.end }
+        let readers = zip(sources, ends).map {
+            StreamReader(
+                $0, id: id, filter: recent.filter, from: $1, since: interval.since, until: interval.until,
+                begin: interval.begin)
+        }
+        search = BackwardSearch(readers, ends: ends, since: interval.since, limit: limit)
+    }
+
+    mutating func step(_ writer: inout JSONWriter) -> Step {
+        if merge == nil {
+            merge = search.step()
+            if let reached = search.reachedLimit { interval.narrow(to: reached) }
+            return .more
+        }
+        guard merge?.write(&writer) != false else { return .more }
+        let lost = search.lost + (merge?.lost ?? 0)
+        writer.append(interval.account(matched: merge?.matched ?? 0, lost: lost).line(id: id))
+        return .done
+    }
+}
+
+/// `recent` with the newest first, with a limit or without.
+struct ReverseAnswer: Answer {
     private let id: RequestID
     private var interval: Interval
     private let limit: Int
-    private let reverse: Bool
     private var readers: [BackwardReader]
-    /// What was found and is to be written the other way round.
-    private var collected: [(reader: Int, match: StreamReader.Match)] = []
-    private var isCollecting = true
-    private var matched: Int64 = 0
+    private var matched = 0
 
     init(_ id: RequestID, _ recent: Recent, _ sources: [Source]) {
         self.id = id
         let interval = Interval(recent, sources)
         self.interval = interval
         limit = recent.limit ?? .max
-        reverse = recent.reverse
-        isCollecting = !recent.reverse
         readers = sources.map {
             let end = $0.window.end
             let reader = StreamReader(
@@ -117,115 +220,48 @@ struct BackwardAnswer: Answer {
         }
     }
 
-    /// The same for the backlog of a `tail`: what is before `ends`.
-    init(_ id: RequestID, backlog: Int, _ readers: [StreamReader], ends: [Window.Cursor]) {
-        self.id = id
-        interval = Interval(Recent(), [])
-        limit = backlog
-        reverse = false
-        self.readers = zip(readers, ends).map { BackwardReader($0, before: $1, since: 0) }
-    }
-
     mutating func step(_ writer: inout JSONWriter) -> Step {
-        if isCollecting {
-            collect()
-            return .more
+        let isDone = BatchPool.withBatches { batches in
+            while writer.count < stretch {
+                guard matched < limit, let (index, position, header) = latest(&readers, batches) else { return true }
+                readers[index].take()
+                if readers[index].write(position, &writer) { matched += 1 }
+                if matched >= limit { interval.narrow(to: header.time) }
+            }
+            return false
         }
-        let isDone = reverse ? writeBackwards(&writer) : writeCollected(&writer)
         guard isDone else { return .more }
         let lost = readers.reduce(0) { $0 + $1.lost }
-        writer.append(interval.account(matched: matched, lost: lost).line(id: id))
+        writer.append(interval.account(matched: Int64(matched), lost: lost).line(id: id))
         return .done
-    }
-
-    private mutating func collect() {
-        BatchPool.withBatches { batches in
-            for _ in 0..<stretchRecords {
-                guard matched < limit, let index = latest(batches), let match = readers[index].take() else {
-                    stopCollecting()
-                    return
-                }
-                collected.append((index, match))
-                if match.isEvent { matched += 1 }
-            }
-        }
-    }
-
-    private mutating func stopCollecting() {
-        isCollecting = false
-        if matched >= limit, let oldest = collected.last { interval.narrow(to: oldest.match.time) }
-        matched = 0
-    }
-
-    private mutating func writeCollected(_ writer: inout JSONWriter) -> Bool {
-        while writer.count < stretch {
-            guard let (index, match) = collected.popLast() else { return true }
-            if readers[index].write(match, &writer), match.isEvent { matched += 1 }
-        }
-        return false
-    }
-
-    private mutating func writeBackwards(_ writer: inout JSONWriter) -> Bool {
-        BatchPool.withBatches { batches in
-            while writer.count < stretch {
-                if matched >= limit { return true }
-                guard let index = latest(batches), let match = readers[index].take() else { return true }
-                if readers[index].write(match, &writer), match.isEvent { matched += 1 }
-                if matched >= limit { interval.narrow(to: match.time) }
-            }
-            return false
-        }
-    }
-
-    private mutating func latest(_ batches: [Batch]) -> Int? {
-        var latest: (index: Int, time: UInt64)?
-        for index in readers.indices {
-            guard let time = readers[index].nextTime(batches[index]) else { continue }
-            if time >= latest?.time ?? 0 { latest = (index, time) }
-        }
-        return latest?.index
-    }
-
-    /// True once what a backlog asks for is written, with nothing behind it.
-    mutating func backlogStep(_ writer: inout JSONWriter) -> Bool {
-        if isCollecting {
-            collect()
-            return false
-        }
-        return writeCollected(&writer)
     }
 }
 
 /// `tail`: what is in the window before the question, as far as asked for, and then everything new.
 struct TailAnswer: Answer {
-    private var backlog: BackwardAnswer?
-    private var readers: [StreamReader]
+    private var search: BackwardSearch?
+    private var backlog: Merge?
+    private var live: Merge
 
     init(_ id: RequestID, _ tail: Tail, _ sources: [Source]) {
         let ends = sources.map { $0.window.end }
         let now = Clock.boot()
-        readers = zip(sources, ends).map {
+        let readers = zip(sources, ends).map {
             StreamReader($0, id: id, filter: tail.filter, from: $1, since: 0, until: .max, begin: now)
         }
-        if tail.backlog > 0 { backlog = BackwardAnswer(id, backlog: tail.backlog, readers, ends: ends) }
+        live = Merge(readers, ends: readers.map { _ in .max })
+        if tail.backlog > 0 { search = BackwardSearch(readers, ends: ends, since: 0, limit: tail.backlog) }
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
-        if backlog?.backlogStep(&writer) == false { return .more }
-        backlog = nil
-        return BatchPool.withBatches { batches in
-            for _ in 0..<stretchRecords {
-                if writer.count >= stretch { return .more }
-                var earliest: (index: Int, time: UInt64)?
-                for index in readers.indices {
-                    guard let time = readers[index].nextTime(batches[index], &writer) else { continue }
-                    if time < earliest?.time ?? .max { earliest = (index, time) }
-                }
-                guard let earliest else { return .wait }
-                _ = readers[earliest.index].take(batches[earliest.index], &writer)
-            }
+        if search != nil {
+            backlog = search?.step()
+            if backlog != nil { search = nil }
             return .more
         }
+        if backlog?.write(&writer) == false { return .more }
+        backlog = nil
+        return live.write(&writer) ? .wait : .more
     }
 }
 
@@ -237,6 +273,11 @@ struct Interval {
     private let now: UInt64
     /// Where the records of every stream asked for begin.
     private let covered: UInt64
+    /// Events that were lost a moment ago, if the interval reaches until now: there is no mark of them yet.
+    private let unmarked: UInt64
+
+    /// Within this time, a loss has its mark in the window.
+    private static let markedWithin: UInt64 = 1_000_000_000
 
     init(_ recent: Recent, _ sources: [Source]) {
         let now = Clock.boot()
@@ -244,6 +285,7 @@ struct Interval {
         since = recent.since.map { Self.boot($0, now: now) } ?? 0
         until = min(now, recent.until.map { Self.boot($0, now: now) } ?? now)
         covered = sources.map(\.coveredSince).max() ?? 0
+        unmarked = now - until < Self.markedWithin ? sources.reduce(0) { $0 + $1.unmarked() } : 0
     }
 
     /// Boot time at which what is asked about begins.
@@ -253,7 +295,8 @@ struct Interval {
     mutating func narrow(to time: UInt64) { since = max(since, time) }
 
     func account(matched: Int64, lost: UInt64) -> Completeness {
-        Completeness(
+        let lost = lost + unmarked
+        return Completeness(
             matched: matched, complete: begin >= covered && lost == 0, from: Clock.wall(boot: max(begin, covered)),
             to: Clock.wall(boot: until), lost: Int64(clamping: lost))
     }

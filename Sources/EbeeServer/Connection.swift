@@ -95,10 +95,15 @@ final class Connection: Sendable {
             writer.endLine()
             writer.append(Completeness.emptyLine(id: request.id))
             try await outbound.write(ByteBuffer(bytes: writer.bytes))
-        case .recent(let recent) where recent.reverse || recent.limit != nil:
-            try await write(BackwardAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
+        case .recent(let recent) where recent.reverse:
+            try await write(ReverseAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
         case .recent(let recent):
-            try await write(ForwardAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
+            if let limit = recent.limit {
+                let answer = NewestAnswer(request.id, recent, limit: limit, sources(recent.stream))
+                try await write(answer, request.id, outbound)
+            } else {
+                try await write(ForwardAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
+            }
         case .tail(let tail):
             try await write(TailAnswer(request.id, tail, sources(tail.stream)), request.id, outbound)
         }

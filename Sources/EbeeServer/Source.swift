@@ -10,13 +10,19 @@ public struct Source: Sendable {
     let window: Window
     /// Boot time since which events have been recorded.
     let recordingSince: UInt64
+    /// How many events are known to be lost and have no mark in the window yet.
+    let unmarked: @Sendable () -> UInt64
 
     /// A stream whose recording began at boot time `recordingSince`.
-    public init(event: String, stream: String, window: Window, recordingSince: UInt64) {
+    public init(
+        event: String, stream: String, window: Window, recordingSince: UInt64,
+        unmarked: @escaping @Sendable () -> UInt64 = { 0 }
+    ) {
         self.event = event
         self.stream = stream
         self.window = window
         self.recordingSince = recordingSince
+        self.unmarked = unmarked
     }
 
     /// The boot time from which on every event is in the window, or is marked as lost.

@@ -36,9 +36,6 @@ struct StreamReader {
 
     var position: UInt64 { cursor.position }
 
-    /// Goes on at `cursor`.
-    mutating func move(to cursor: Window.Cursor) { self.cursor = cursor }
-
     /// Fills the batch when it is empty; returns the time of the next record, nil when there is none. What this reader has come
     /// too late for is written as a mark.
     mutating func nextTime(_ batch: Batch, _ writer: inout JSONWriter) -> UInt64? {
@@ -62,49 +59,51 @@ struct StreamReader {
         return matched ?? false
     }
 
-    /// The positions and times in one segment of what matches, and of marks, in order, and how many events came before
-    /// it; nil when it was given up.
-    mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> (found: [Match], ordinal: UInt64)? {
+    /// Where in one segment what matches is, marks included, in order: bytes from the segment's beginning, which keeps a
+    /// walk backwards small; and how many events came before the segment. Nil when it was given up.
+    mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> (found: [UInt32], ordinal: UInt64)? {
         guard var cursor = source.window.cursor(segment: segment) else { return nil }
         let ordinal = cursor.ordinal
-        var found: [Match] = []
+        let begin = segment * UInt64(source.window.segmentBytes)
+        var found: [UInt32] = []
         reading: while source.window.segment(of: cursor) == segment {
             switch source.window.read(batch, at: &cursor) {
             case .records: break
             case .end: break reading
             case .evicted: return nil
             }
-            while let next = batch.next, source.window.segment(of: cursor) == segment {
+            while batch.next != nil, source.window.segment(of: cursor) == segment {
+                let position = cursor.position
                 let isMatch = batch.take(moving: &cursor) { header, bytes, position in
                     position < end && isWanted(header, bytes)
                 }
-                if isMatch == true {
-                    found.append(
-                        Match(
-                            position: cursor.position - UInt64(next.size), time: next.time, isEvent: next.sequence != 0)
-                    )
-                }
+                if isMatch == true { found.append(UInt32(position - begin)) }
             }
         }
         return (found, ordinal)
     }
 
-    /// Writes the record at a position that `matches` found; false when it was given up since.
-    mutating func write(at position: UInt64, _ writer: inout JSONWriter) -> Bool {
-        guard let record = source.window.copy(at: position) else {
-            lost += 1
-            return false
+    /// Goes on at the record at `position`, or at the oldest one left.
+    mutating func move(to position: UInt64, _ batch: Batch) {
+        guard var cursor = source.window.cursor(segment: position / UInt64(source.window.segmentBytes)) else {
+            // Read as given up: what was there is counted, and marked.
+            return
         }
-        let bytes = unsafe record.span.bytes
-        _ = write(bytes.head(RecordHeader.self), bytes, position, &writer)
-        return true
+        while cursor.position < position, case .records = source.window.read(batch, at: &cursor) {
+            while batch.next != nil, cursor.position < position { _ = batch.take(moving: &cursor) { _, _, _ in } }
+        }
+        batch.clear()
+        self.cursor = cursor
     }
 
-    struct Match {
-        let position: UInt64
-        let time: UInt64
-        /// False of a mark.
-        let isEvent: Bool
+    /// Writes the record at a position that `matches` found; returns whether an event was written, nil when it was given up.
+    mutating func write(at position: UInt64, _ writer: inout JSONWriter) -> Bool? {
+        guard let record = source.window.copy(at: position) else {
+            lost += 1
+            return nil
+        }
+        let bytes = unsafe record.span.bytes
+        return write(bytes.head(RecordHeader.self), bytes, position, &writer)
     }
 
     // MARK: - One record
@@ -185,13 +184,13 @@ struct StreamReader {
 
 /// Walks a stream from its newest record to its oldest, a segment at a time.
 struct BackwardReader {
-    private var reader: StreamReader
+    private(set) var reader: StreamReader
     private let end: UInt64
-    private let since: UInt64
     /// The segment to look at next; nil when there is none.
     private var segment: UInt64?
-    /// What the last segment held and was not taken yet.
-    private var matches: [StreamReader.Match] = []
+    /// Where what the last segment held begins, and what of it was not taken yet.
+    private var base: UInt64 = 0
+    private var matches: [UInt32] = []
     /// The oldest segment there was when the question came.
     private let lowest: UInt64
     /// How many events came before what is asked about, and before what was looked at.
@@ -203,7 +202,6 @@ struct BackwardReader {
     init(_ reader: StreamReader, before end: Window.Cursor, since: UInt64) {
         self.reader = reader
         self.end = end.position
-        self.since = since
         let window = reader.source.window
         segment = window.segment(of: end)
         let start = since == 0 ? window.start : window.cursor(since: since)
@@ -214,24 +212,36 @@ struct BackwardReader {
 
     var lost: UInt64 { reader.lost + missed }
 
-    /// Time of the next match, that is, of the one before; nil when there is none.
-    mutating func nextTime(_ batch: Batch) -> UInt64? {
-        while matches.isEmpty, let current = segment {
+    /// The next match, that is, the one before; nil when there is none.
+    mutating func next(_ batch: Batch) -> (position: UInt64, header: RecordHeader)? {
+        while true {
+            while let offset = matches.last {
+                if let header = reader.source.window.header(at: base + UInt64(offset)) {
+                    return (base + UInt64(offset), header)
+                }
+                // Given up since it was found, and all before it too.
+                missed += UInt64(matches.count)
+                matches.removeAll()
+                segment = nil
+            }
+            guard let current = segment else { return nil }
             segment = current > lowest ? current - 1 : nil
             guard let (found, ordinal) = reader.matches(segment: current, before: end, batch) else {
                 segment = nil
                 missed += reached > begin ? reached - begin : 0
-                break
+                return nil
             }
+            base = current * UInt64(reader.source.window.segmentBytes)
             matches = found
             reached = ordinal
         }
-        return matches.last?.time
     }
 
-    mutating func take() -> StreamReader.Match? { matches.popLast() }
+    /// Moves on behind the match that `next` returned.
+    mutating func take() { _ = matches.popLast() }
 
-    mutating func write(_ match: StreamReader.Match, _ writer: inout JSONWriter) -> Bool {
-        reader.write(at: match.position, &writer)
+    /// Writes a match; returns whether an event was written.
+    mutating func write(_ position: UInt64, _ writer: inout JSONWriter) -> Bool {
+        reader.write(at: position, &writer) ?? false
     }
 }

@@ -13,6 +13,21 @@ public struct Losses: Sendable {
     public init() {}
 }
 
+/// The count of losses, kept by the thread that finds them and read by any other.
+public final class LossCount: Sendable {
+    private let losses = Mutex(Losses())
+
+    /// What was found so far.
+    public var now: Losses { losses.withLock { $0 } }
+
+    func add(events: UInt64 = 0, malformed: UInt64 = 0) {
+        losses.withLock {
+            $0.events += events
+            $0.malformed += malformed
+        }
+    }
+}
+
 /// The writing end of a window: takes each record as the kernel wrote it and puts it where readers find it. Used by one thread,
 /// the drain; nothing here allocates once it runs.
 ///
@@ -30,8 +45,8 @@ public final class Recorder {
     /// By cpu: how many events were marked as lost because the ring was full.
     private var marked: [UInt64]
     private var unpublished = 0
-    /// Read from other threads.
-    private let losses: Mutex<Losses>
+    /// What was marked as lost.
+    public let losses = LossCount()
 
     /// - Parameters:
     ///   - cpus: how many cpus the machine can have.
@@ -42,11 +57,10 @@ public final class Recorder {
         newest = Array(repeating: (0, Clock.boot()), count: cpus)
         counted = Array(repeating: ebee_account(), count: cpus)
         marked = Array(repeating: 0, count: cpus)
-        losses = Mutex(Losses())
     }
 
     /// What was lost so far. Any thread.
-    public var lost: Losses { losses.withLock { $0 } }
+    public var lost: Losses { losses.now }
 
     /// Takes one record from the ring. It is visible after `publish`, or once 256 have come: under a load that never lets
     /// the ring run empty, readers still see it.
@@ -57,7 +71,7 @@ public final class Recorder {
         do {
             header = try unsafe RecordHeader(checking: bytes.bytes)
         } catch {
-            losses.withLock { $0.malformed += 1 }
+            losses.add(malformed: 1)
             return
         }
         if header.sequence != 0 { follow(header) }
@@ -75,7 +89,7 @@ public final class Recorder {
         case RecordKind.delete:
             unsafe delete(bytes, header)
         default:
-            losses.withLock { $0.malformed += 1 }
+            losses.add(malformed: 1)
         }
     }
 
@@ -137,7 +151,7 @@ public final class Recorder {
         lost.to = to
         lost.why = why.rawValue
         _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to, isEvent: false) }
-        losses.withLock { $0.events += count }
+        losses.add(events: count)
     }
 
     /// Completes the execution that an exit belongs to, if it is still in the window. Readers take the exit for known when both

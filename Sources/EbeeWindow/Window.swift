@@ -261,6 +261,15 @@ public final class Window: Sendable {
         }
     }
 
+    /// The header of the record at `position`; nil when it was given up.
+    public func header(at position: UInt64) -> RecordHeader? {
+        let segment = position / UInt64(segmentBytes)
+        guard position > 0, isHeld(segment) else { return nil }
+        let header = unsafe address(position).load(as: RecordHeader.self)
+        ebee_fence()
+        return isHeld(segment) ? header : nil
+    }
+
     /// A copy of the one record at `position`; nil when it was given up.
     public func copy(at position: UInt64) -> [UInt8]? {
         let segment = position / UInt64(segmentBytes)

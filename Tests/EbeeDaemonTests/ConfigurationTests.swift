@@ -57,8 +57,9 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(configuration == Configuration())
         for stream in [configuration.exec, configuration.deletes] {
             #expect(stream.record && stream.journal)
-            #expect(stream.windowBytes == 67_108_864 && stream.windowSeconds == 3600 && stream.ringBytes == 8_388_608)
+            #expect(stream.windowBytes == 67_108_864 && stream.windowSeconds == 3600)
         }
+        #expect(configuration.exec.ringBytes == 2_097_152 && configuration.deletes.ringBytes == 4_194_304)
         #expect(configuration.argumentBytes == 16384)
         #expect(configuration.failedDeletions)
         #expect(configuration.journalBacklog == 20000)

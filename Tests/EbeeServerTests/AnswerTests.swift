@@ -16,7 +16,11 @@ import Testing
     }
 
     private func backward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
-        var answer = BackwardAnswer(id, recent, streams.map(\.source))
+        if recent.reverse {
+            var answer = ReverseAnswer(id, recent, streams.map(\.source))
+            return try run(&answer, between: between)
+        }
+        var answer = NewestAnswer(id, recent, limit: recent.limit ?? .max, streams.map(\.source))
         return try run(&answer, between: between)
     }
 

@@ -42,15 +42,15 @@ import Testing
         let window = try Window.small()
         let recorder = Recorder(window, cpus: 2)
         recorder.record(execution(1, cpu: 0, time: 10))
-        recorder.settle(sequences: [3, 2], now: 100)
+        recorder.settle(sequences: [3, 2], lost: [2, 2], now: 100)
         #expect(recorder.lost.events == 0, "what is under way may still come")
-        recorder.settle(sequences: [3, 2], now: 200)
+        recorder.settle(sequences: [3, 2], lost: [2, 2], now: 200)
         let marks = window.all.compactMap(\.lost)
         try #require(marks.count == 2)
         #expect(marks[0].count == 2 && marks[0].from == 10 && marks[0].to == 200 && marks[0].header.cpu == 0)
         #expect(marks[1].count == 2 && marks[1].to == 200 && marks[1].header.cpu == 1)
         #expect(marks.allSatisfy { $0.why == EBEE_RING_FULL.rawValue })
-        recorder.settle(sequences: [3, 2], now: 300)
+        recorder.settle(sequences: [3, 2], lost: [2, 2], now: 300)
         recorder.record(execution(4, cpu: 0, time: 310))
         recorder.publish()
         #expect(recorder.lost.events == 4, "each is counted once")
@@ -65,6 +65,19 @@ import Testing
         recorder.record(execution(2, time: 95))
         recorder.settle(sequences: [2], now: 200)
         #expect(recorder.lost.events == 0)
+    }
+
+    /// A record whose writer was interrupted comes late: it is counted by the kernel, not lost, and in the window once.
+    @Test func whatIsStillBeingWrittenIsNotLost() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window, cpus: 1)
+        recorder.settle(sequences: [1], now: 100)
+        recorder.settle(sequences: [1], now: 200)
+        recorder.settle(sequences: [1], now: 300)
+        #expect(recorder.lost.events == 0)
+        recorder.record(execution(1, time: 90))
+        recorder.publish()
+        #expect(window.all.count == 1 && recorder.lost.events == 0)
     }
 
     @Test func missedEvents() throws {

@@ -64,12 +64,12 @@ struct Stored {
 extension Recorder {
     func record(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe record($0) } }
 
-    /// Compares with the kernel's count, which is what has come, plus `more` by cpu.
-    func settle(sequences: [UInt64], missed: [UInt64] = [], now: UInt64) {
+    /// Compares with the kernel's count: by cpu, how many events there were, and how many of them found the ring full.
+    func settle(sequences: [UInt64], lost: [UInt64] = [], missed: [UInt64] = [], now: UInt64) {
         settle(
             accounts: { cpu in
                 ebee_account(
-                    sequence: cpu < sequences.count ? sequences[cpu] : 0, lost: 0,
+                    sequence: cpu < sequences.count ? sequences[cpu] : 0, lost: cpu < lost.count ? lost[cpu] : 0,
                     missed: cpu < missed.count ? missed[cpu] : 0, unjoined: 0)
             }, now: now)
     }
