@@ -111,7 +111,7 @@ extension KernelSuites {
             #expect(event["process", "parent", "pid"] == .integer(Int64(getpid())))
         }
 
-        @Test("what a file was: inode, size, mode, owner, links, times", arguments: Filesystem.allCases)
+        @Test("what a file was: inode, size, mode, owner, links, times", arguments: Filesystem.here)
         func facts(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let parent = try #require(filesystem.directory, "no \(filesystem) here")
@@ -151,7 +151,7 @@ extension KernelSuites {
             #expect(events[1...].allSatisfy { $0["file", "links"] == .integer(0) })
         }
 
-        @Test("of a hard link, of which another is left", arguments: Filesystem.allCases)
+        @Test("of a hard link, of which another is left", arguments: Filesystem.here)
         func hardLink(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let place = try Place(in: try #require(filesystem.directory))
@@ -182,6 +182,10 @@ extension KernelSuites {
 enum Filesystem: String, CaseIterable {
     case ext4
     case tmpfs
+
+    /// Those that this machine has. In a container, nothing may be on ext4: its root is on overlayfs then, which has tests of
+    /// its own. tmpfs is everywhere.
+    static let here = allCases.filter { $0 == .tmpfs || $0.directory != nil }
 
     /// A directory on it; nil when this machine has none.
     var directory: String? {

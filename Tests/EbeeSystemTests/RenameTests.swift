@@ -5,7 +5,7 @@ import Testing
 extension KernelSuites {
     /// A rename deletes what it replaces, and nothing where it replaces nothing.
     @Suite(.requiresKernel, .recorder) struct Renames {
-        @Test("mv over a file that exists", arguments: Filesystem.allCases)
+        @Test("mv over a file that exists", arguments: Filesystem.here)
         func overFile(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let place = try Place(in: try #require(filesystem.directory))
@@ -24,7 +24,7 @@ extension KernelSuites {
             #expect(event["file", "links"] == .integer(0))
         }
 
-        @Test("over an empty directory", arguments: Filesystem.allCases)
+        @Test("over an empty directory", arguments: Filesystem.here)
         func overDirectory(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let place = try Place(in: try #require(filesystem.directory))
@@ -41,7 +41,7 @@ extension KernelSuites {
         }
 
         /// Within a tick of the clock the change time stays the same.
-        @Test("over a file made a moment ago, again and again", arguments: Filesystem.allCases)
+        @Test("over a file made a moment ago, again and again", arguments: Filesystem.here)
         func atOnce(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let place = try Place(in: try #require(filesystem.directory))
@@ -81,7 +81,7 @@ extension KernelSuites {
             #expect(event["replaced_by"]?.string == new)
         }
 
-        @Test("what deletes nothing is not there", arguments: Filesystem.allCases)
+        @Test("what deletes nothing is not there", arguments: Filesystem.here)
         func nothing(_ filesystem: Filesystem) throws {
             let recorder = try Recorder.current
             let place = try Place(in: try #require(filesystem.directory))
