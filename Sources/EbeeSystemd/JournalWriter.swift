@@ -49,6 +49,8 @@ public final class JournalWriter: Sendable {
     }
 
     private let streams: [Stream]
+    private static let niceness: Int32 = 10
+
     private let shared: Shared
     private let doorbell: Doorbell
 
@@ -75,6 +77,9 @@ public final class JournalWriter: Sendable {
         self.shared = shared
         self.doorbell = doorbell
         try startThread(name: "ebee-journal") {
+            // Where processors are short, the journal waits, and folds: whoever causes the events and the drains that record them
+            // come first. On Linux this is the priority of the thread (setpriority(2)).
+            setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.niceness)
             var run = JournalRun(streams, shared, doorbell, log)
             run.loop()
             ended()
