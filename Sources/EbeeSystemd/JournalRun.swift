@@ -53,18 +53,19 @@ struct JournalRun: ~Copyable {
     private mutating func checkAvailability() {
         let isThere = unsafe access(Self.socket, W_OK) == 0
         if !isThere, state.isAvailable { lose(journal: "there is no \(Self.socket)") }
-        if isThere, !state.isAvailable {
-            state.isAvailable = true
-            log("the journal is back")
-        }
-        if state.isAvailable, unreported.count > 0 {
-            let (count, since) = unreported
+        guard isThere, !state.isAvailable else { return }
+        // A socket may outlive its journald: the proof that it is back is an entry that it takes.
+        let (count, since) = unreported
+        if count > 0 {
             entry.lost(
                 "\(count) events did not reach the journal while it was away", count: count, from: since,
                 to: Clock.boot(),
                 why: "journal", stream: nil)
-            if send() { unreported = (0, 0) }
+            if entry.send() != 0 { return }
+            unreported = (0, 0)
         }
+        state.isAvailable = true
+        log("the journal is back")
     }
 
     private mutating func lose(journal reason: String) {
@@ -87,12 +88,12 @@ struct JournalRun: ~Copyable {
                 flush(index)
                 return
             case .evicted(let count):
-                missed(count)
                 entry.lost(
                     "\(count) events were given up before the journal took them", count: count, from: nil,
                     to: Clock.boot(),
                     why: "evicted", stream: stream.event)
-                _ = send()
+                // Said here and now, or with the rest when the journal is back.
+                if send() { state.lost += count } else { missed(count) }
             case .records:
                 if !isFolding { flush(index) }
                 take(index, stream, isFolding: isFolding)
