@@ -16,7 +16,7 @@
 #endif
 
 /* Counted up when a struct below changes, so that a window never meets records of another layout. */
-#define EBEE_LAYOUT 1
+#define EBEE_LAYOUT 2
 
 /* No record is longer, whatever its parts. */
 #define EBEE_RECORD_MAX 65536
@@ -32,7 +32,7 @@
 #define EBEE_NO_ID 0xffffffffu
 
 enum ebee_kind {
-	EBEE_EXEC = 1, /* struct ebee_process: a program was executed */
+	EBEE_EXEC = 1, /* struct ebee_process: a program was, or was not, executed */
 	EBEE_EXIT =
 		2, /* struct ebee_exit: the process of an earlier EBEE_EXEC is gone; never in the window */
 	EBEE_DELETE = 3, /* struct ebee_delete: a file was, or was not, deleted */
@@ -87,10 +87,15 @@ struct ebee_process {
 	__u32 cgroup_length;
 	__u32 interpreter_length;
 	__u32 arguments_length; /* each argument ends with a NUL */
-	__u32 padding;
+	__s32 result; /* of an execution: 0 or a negative errno, see below */
 	char comm[EBEE_COMM_LENGTH];
 	char tty[EBEE_TTY_LENGTH]; /* empty where there is none */
 };
+
+/*
+ * Of an execution that failed (`result` is not 0) executable, interpreter and arguments are those that it asked for: the
+ * executable is `interpreter`, as the system call was given it, seen from `executable`. All else is the process as it still is.
+ */
 
 /* Set in exit_status once the exit is known, above wait(2)'s 16 bits. */
 #define EBEE_EXITED 0x10000u
@@ -181,7 +186,12 @@ struct ebee_settings {
 	__u32 pid;	     /* the daemon, as its own pid namespace sees it; what it does is not reported */
 	__u32 pid_namespace; /* inode number of that namespace */
 	__u32 arguments_limit; /* bytes, at most EBEE_ARGUMENTS_MAX */
-	__u32 report_failed;   /* 1: also deletions that fail */
+	__u32 report_failed;   /* 1: also what fails */
+	/* How this kernel's functions are called, of the rungs that hook them: */
+	__u32 dentry_argument;	/* of vfs_unlink() and vfs_rmdir(): the place of the dentry, from 0 */
+	__u32 unlink_arguments; /* how many vfs_unlink() has */
+	__u32 rmdir_arguments;
+	__u32 rename_arguments;
 };
 
 /* One per cpu and program, in the map `accounts`. */
@@ -204,7 +214,7 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
-EBEE_ASSERT_SIZE(struct ebee_settings, 24);
+EBEE_ASSERT_SIZE(struct ebee_settings, 40);
 EBEE_ASSERT_SIZE(struct ebee_account, 32);
 
 #endif

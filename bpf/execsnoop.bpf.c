@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Every program execution that succeeds, and the exit of the process that ran it.
+ * Every program execution, and the exit of the process that ran it.
  *
  * Hook: the tracepoint sched_process_exec, which every way of executing passes once it can't fail any more
  * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Three programs share the body: the daemon loads the
  * best one that the kernel takes.
+ *
+ * And those that fail, as the system call returns: by a trampoline or a kprobe on its function, for which only those pay who
+ * execute, or where there is neither, by the tracepoint of its exit.
  */
 #include "record.bpf.h"
 
@@ -33,7 +36,7 @@ static __always_inline int on_exec(__u64 binprm_address)
 		return 0;
 	execution.time = ((struct ebee_header *)scratch->bytes)->time;
 	execution.start = start_time(task);
-	collect_process(binprm_address);
+	collect_process(binprm_address, false);
 	if (emit(scratch, true))
 		bpf_map_update_elem(&running, &tgid, &execution, BPF_ANY);
 	return 0;
@@ -75,6 +78,24 @@ static __always_inline int on_exit(void)
 	return 0;
 }
 
+/* An execution ended with `result`; one that succeeds was reported before, and its system call's arguments are gone. */
+static __always_inline int on_return(int result)
+{
+	struct scratch *scratch = this_scratch();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	/* From ERESTARTSYS on: a signal came first, and it is tried again (include/linux/errno.h). */
+	if (result >= 0 || result <= -512 || !settings.report_failed)
+		return 0;
+	if (!scratch || !begin(scratch, task, EBEE_EXEC, sizeof(struct ebee_process)))
+		return 0;
+	if (collect_process(0, true))
+		return 0;
+	((struct ebee_process *)scratch->bytes)->result = result;
+	emit(scratch, true);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(exec_tp_btf, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
@@ -110,4 +131,42 @@ SEC("tp/sched/sched_process_exit")
 int exit_tp(void *context)
 {
 	return on_exit();
+}
+
+SEC("fexit/__x64_sys_execve")
+int fexit_execve(__u64 *context)
+{
+	return on_return(context[1]);
+}
+
+SEC("fexit/__x64_sys_execveat")
+int fexit_execveat(__u64 *context)
+{
+	return on_return(context[1]);
+}
+
+SEC("fexit/__ia32_compat_sys_execve")
+int fexit_execve_32(__u64 *context)
+{
+	return on_return(context[1]);
+}
+
+SEC("fexit/__ia32_compat_sys_execveat")
+int fexit_execveat_32(__u64 *context)
+{
+	return on_return(context[1]);
+}
+
+/* Of all four. */
+SEC("kretprobe/__x64_sys_execve")
+int kretprobe_execve(struct pt_regs *context)
+{
+	return on_return(PT_REGS_RC(context));
+}
+
+/* Of both; 32-bit system calls have none. */
+SEC("tp/syscalls/sys_exit_execve")
+int tp_execve(struct trace_event_raw_sys_exit *context)
+{
+	return on_return(context->ret);
 }

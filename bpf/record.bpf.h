@@ -15,13 +15,20 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+#include "call.bpf.h"
 
 /* Components and mounts that a walk passes at most: PATH_MAX holds 2,048 components, real trees fewer than 60. */
 #define PATH_STEPS 256
+/* Cgroups nest far less. */
+#define CGROUP_STEPS 64
 /* d_name, a kernfs name: NAME_MAX and a NUL. */
 #define COMPONENT_MAX 256
 /* Pid namespaces nest at most 32 deep (MAX_PID_NS_LEVEL). */
 #define PID_LEVELS 33
+/* Trees of cgroups that a process is in at once: a controller has at most one (there are 14), and those by name. */
+#define HIERARCHIES 24
+/* Arguments of an execution that failed that are looked at. */
+#define ARGUMENTS_LISTED 128
 
 const volatile struct ebee_settings settings SEC(".rodata.settings") = {};
 
@@ -97,6 +104,16 @@ static __always_inline void grow(struct scratch *scratch, __u32 bytes)
 	*(volatile __u32 *)&scratch->length += bytes;
 }
 
+/*
+ * A number that was compared with its bound in the line before. Without this the compiler may compare a derived
+ * number instead, and verifiers before Linux 6.13 don't carry that back to the original.
+ */
+static __always_inline __u32 known_bounded(__u32 number)
+{
+	asm volatile("" : "+r"(number));
+	return number;
+}
+
 /* The number behind a trusted pointer, which no global function accepts: read back as memory it is a number. */
 static __always_inline __u64 address_of(const void *pointer)
 {
@@ -166,8 +183,7 @@ static __always_inline bool emit(struct scratch *scratch, bool event)
 	header->cpu = bpf_get_smp_processor_id();
 	header->sequence = event ? ++account->sequence : 0;
 	header->size = size;
-	if (size > EBEE_RECORD_MAX || size < sizeof(*header) ||
-	    bpf_ringbuf_output(&ring, scratch->bytes, size, 0)) {
+	if (size > EBEE_RECORD_MAX || bpf_ringbuf_output(&ring, scratch->bytes, known_bounded(size), 0)) {
 		if (event)
 			account->lost++;
 		else
@@ -229,6 +245,43 @@ __noinline int walk_path(__u64 vfsmount_address, __u64 dentry_address)
 	return 0;
 }
 
+/* Appends the path that a name given with `descriptor` starts from: the directory, or the root of the process. */
+__noinline int read_base(int descriptor, __u32 absolute)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct scratch *scratch = this_scratch();
+	struct fdtable *table;
+	struct file *file = 0;
+	struct file **files;
+
+	if (!scratch)
+		return -1;
+	scratch->cut = 0;
+	if (absolute)
+		return walk_path((__u64)BPF_CORE_READ(fs, root.mnt), (__u64)BPF_CORE_READ(fs, root.dentry));
+	if (descriptor == AT_FDCWD)
+		return walk_path((__u64)BPF_CORE_READ(fs, pwd.mnt), (__u64)BPF_CORE_READ(fs, pwd.dentry));
+	table = BPF_CORE_READ(task, files, fdt);
+	if (descriptor < 0 || (__u32)descriptor >= BPF_CORE_READ(table, max_fds))
+		return -1;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+	if (!file)
+		return -1;
+	return walk_path((__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)BPF_CORE_READ(file, f_path.dentry));
+}
+
+static __always_inline struct kernfs_node *parent_node(struct kernfs_node *node)
+{
+	struct kernfs_node___since_6_15 *since = (void *)node;
+	struct kernfs_node___before_6_15 *before = (void *)node;
+
+	if (bpf_core_field_exists(since->__parent))
+		return BPF_CORE_READ(since, __parent);
+	return BPF_CORE_READ(before, parent);
+}
+
 /* Appends the path of a cgroup in the same form, up to the root of the tree that the daemon sees. */
 __noinline int walk_cgroup(__u64 kernfs_address)
 {
@@ -240,15 +293,9 @@ __noinline int walk_cgroup(__u64 kernfs_address)
 		return 0;
 	end = length_of(scratch) + EBEE_PATH_MAX;
 	scratch->cut = 0;
-	for (int i = 0; i < PATH_STEPS; i++) {
-		struct kernfs_node___since_6_15 *since = (void *)node;
-		struct kernfs_node___before_6_15 *before = (void *)node;
-		struct kernfs_node *parent;
+	for (int i = 0; i < CGROUP_STEPS; i++) {
+		struct kernfs_node *parent = parent_node(node);
 
-		if (bpf_core_field_exists(since->__parent))
-			parent = BPF_CORE_READ(since, __parent);
-		else
-			parent = BPF_CORE_READ(before, parent);
 		if (!parent || BPF_CORE_READ(node, id) == settings.cgroup_root)
 			return 0;
 		if (!append_component(scratch, BPF_CORE_READ(node, name), end))
@@ -257,6 +304,36 @@ __noinline int walk_cgroup(__u64 kernfs_address)
 	}
 	scratch->cut = 1;
 	return 0;
+}
+
+/*
+ * The cgroup that names the unit: that of the unified tree, or where systemd doesn't use it (cgroup v1), which leaves
+ * everything at its root, that of the tree with no controller that systemd mounts for this, by its name.
+ */
+__noinline __u64 unit_cgroup(__u64 task_address)
+{
+	struct task_struct *task = (struct task_struct *)task_address;
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct kernfs_node *unified = BPF_CORE_READ(set, dfl_cgrp, kn);
+	struct list_head *head = (void *)set + bpf_core_field_offset(set->cgrp_links);
+	struct list_head *node = BPF_CORE_READ(head, next);
+
+	if (parent_node(unified))
+		return (__u64)unified;
+	for (int i = 0; i < HIERARCHIES && node != head; i++) {
+		struct cgrp_cset_link *link =
+			(void *)node - bpf_core_field_offset(struct cgrp_cset_link, cgrp_link);
+		struct cgroup *cgroup = BPF_CORE_READ(link, cgrp);
+		char name[8] = {};
+
+		bpf_probe_read_kernel(&name, sizeof(name),
+				      (void *)BPF_CORE_READ(cgroup, root) +
+					      bpf_core_field_offset(struct cgroup_root, name));
+		if (__builtin_memcmp(name, "systemd", sizeof(name)) == 0)
+			return (__u64)BPF_CORE_READ(cgroup, kn);
+		node = BPF_CORE_READ(node, next);
+	}
+	return (__u64)unified;
 }
 
 /* Appends the ancestors of a task, the parent first, as far as the daemon's pid namespace reaches; how many. */
@@ -312,6 +389,54 @@ __noinline __u32 read_arguments(__u64 mm_address)
 	return flags;
 }
 
+/*
+ * Appends the arguments of an execution that failed from the list that it was given, and sets their count where
+ * the list ends within ARGUMENTS_LISTED. What is found is kept in memory, as the length is: see end_of().
+ */
+__noinline int read_argument_list(__u64 list, __u32 pointer_size)
+{
+	struct scratch *scratch = this_scratch();
+	struct ebee_process *process;
+	__u32 end;
+
+	if (!scratch || !list)
+		return 0;
+	process = (struct ebee_process *)scratch->bytes;
+	end = length_of(scratch) + settings.arguments_limit;
+	for (__u32 i = 0; i < ARGUMENTS_LISTED; i++) {
+		__u64 argument = 0;
+		long length;
+
+		if (bpf_probe_read_user(&argument, sizeof(argument), (void *)list + i * pointer_size)) {
+			process->flags |= EBEE_ARGUMENTS_UNREAD;
+			return 0;
+		}
+		if (pointer_size == 4)
+			argument = (__u32)argument;
+		if (!argument) {
+			process->arguments_count = i;
+			process->flags |= EBEE_COUNT_KNOWN;
+			return 0;
+		}
+		if (length_of(scratch) >= end) {
+			process->flags |= EBEE_ARGUMENTS_CUT;
+			continue;
+		}
+		length = bpf_probe_read_user_str(end_of(scratch), EBEE_ARGUMENTS_MAX, (void *)argument);
+		if (length <= 0) {
+			process->flags |= EBEE_ARGUMENTS_UNREAD;
+			return 0;
+		}
+		grow(scratch, length);
+		if (length_of(scratch) > end) {
+			*(volatile __u32 *)&scratch->length = end;
+			process->flags |= EBEE_ARGUMENTS_CUT;
+		}
+	}
+	process->flags |= EBEE_ARGUMENTS_CUT;
+	return 0;
+}
+
 /* The interpreter of a script: what runs in the end is not what was asked for (kernel: fs/binfmt_script.c). */
 static __always_inline void read_interpreter(struct scratch *scratch, struct linux_binprm *binprm)
 {
@@ -329,11 +454,25 @@ static __always_inline void read_interpreter(struct scratch *scratch, struct lin
 	grow(scratch, length - 1);
 }
 
+/* Appends what an execution that failed was to run, in place of what its process still runs. */
+static __always_inline void read_attempt(struct scratch *scratch, struct ebee_process *process,
+					 const struct call *call)
+{
+	__u32 before = length_of(scratch);
+	char first = 0;
+
+	bpf_probe_read_user(&first, 1, (void *)call->name);
+	if (read_base(call->directory, first == '/'))
+		return;
+	process->executable_length = length_of(scratch) - before;
+	process->flags |= EBEE_EXECUTABLE_KNOWN | (scratch->cut ? EBEE_EXECUTABLE_CUT : 0);
+}
+
 /*
  * Puts together the struct ebee_process of the current task, which begin() began. `binprm_address` is that of an
- * execution under way, or 0.
+ * execution under way, or 0; `failed` says that the system call under way is an execution that failed: not 0 if it is none.
  */
-__noinline int collect_process(__u64 binprm_address)
+static __always_inline int collect_process(__u64 binprm_address, bool failed)
 {
 	struct scratch *scratch = this_scratch();
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -346,11 +485,15 @@ __noinline int collect_process(__u64 binprm_address)
 	struct file *executable;
 	struct fs_struct *fs;
 	struct pid *pid;
+	struct call call = {};
 	__u64 innermost;
+	long length;
 	__u32 before;
 
 	if (!scratch)
 		return 0;
+	if (failed && (!read_call(&call) || call.kind != CALL_EXECUTE))
+		return -1;
 	process = (struct ebee_process *)scratch->bytes;
 	__builtin_memset(&process->start, 0, sizeof(*process) - sizeof(process->header));
 	process->start = start_time(task);
@@ -385,7 +528,9 @@ __noinline int collect_process(__u64 binprm_address)
 
 	mm = BPF_CORE_READ(task, mm);
 	executable = BPF_CORE_READ(mm, exe_file);
-	if (executable) {
+	if (failed) {
+		read_attempt(scratch, process, &call);
+	} else if (executable) {
 		before = length_of(scratch);
 		walk_path((__u64)BPF_CORE_READ(executable, f_path.mnt),
 			  (__u64)BPF_CORE_READ(executable, f_path.dentry));
@@ -400,7 +545,7 @@ __noinline int collect_process(__u64 binprm_address)
 		process->flags |= EBEE_DIRECTORY_KNOWN | (scratch->cut ? EBEE_DIRECTORY_CUT : 0);
 	}
 	before = length_of(scratch);
-	walk_cgroup((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn));
+	walk_cgroup(unit_cgroup((__u64)task));
 	process->cgroup_length = length_of(scratch) - before;
 	process->flags |= EBEE_CGROUP_KNOWN | (scratch->cut ? EBEE_CGROUP_CUT : 0);
 
@@ -410,7 +555,16 @@ __noinline int collect_process(__u64 binprm_address)
 		read_interpreter(scratch, binprm);
 	}
 	before = length_of(scratch);
-	process->flags |= read_arguments((__u64)mm);
+	if (failed) {
+		length = bpf_probe_read_user_str(end_of(scratch), EBEE_PATH_MAX, (void *)call.name);
+		if (length > 0)
+			grow(scratch, length - 1);
+		process->interpreter_length = length_of(scratch) - before;
+		before = length_of(scratch);
+		read_argument_list(call.list, call.pointer_size);
+	} else {
+		process->flags |= read_arguments((__u64)mm);
+	}
 	process->arguments_length = length_of(scratch) - before;
 	return 0;
 }

@@ -6,6 +6,8 @@
  */
 #ifndef EBEE_VMLINUX_H
 #define EBEE_VMLINUX_H
+/* What bpf_tracing.h looks for: the registers have their kernel names. */
+#define __VMLINUX_H__
 
 typedef signed char __s8;
 typedef unsigned char __u8;
@@ -29,6 +31,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
+enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -74,6 +77,10 @@ struct file_system_type {
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
+	struct mount *s_mounts; /* since 6.18 */
+};
+struct super_block___before_6_18 {
+	struct list_head s_mounts;
 };
 
 struct inode {
@@ -102,6 +109,23 @@ struct shmem_inode_info {
 	struct timespec64 i_crtime;
 	struct inode vfs_inode;
 };
+struct xfs_inode {
+	struct timespec64 i_crtime;
+	struct inode i_vnode;
+};
+struct f2fs_inode_info {
+	struct timespec64 i_crtime;
+	struct inode vfs_inode;
+};
+struct btrfs_inode {
+	__s64 i_otime_sec;
+	__u32 i_otime_nsec;
+	struct inode vfs_inode;
+};
+struct btrfs_inode___before_6_9 {
+	struct timespec64 i_otime;
+	struct inode vfs_inode;
+};
 
 struct dentry {
 	unsigned int d_flags;
@@ -111,6 +135,9 @@ struct dentry {
 	struct inode *d_inode;
 	struct super_block *d_sb;
 	struct lockref d_lockref;
+	struct hlist_node d_alias;
+};
+struct dentry___before_7_0 {
 	union {
 		struct hlist_node d_alias;
 	} d_u;
@@ -124,10 +151,23 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+	struct mount *mnt_next_for_sb; /* since 6.18 */
+};
+struct mount___before_6_18 {
+	struct list_head mnt_instance;
 };
 struct path {
 	struct vfsmount *mnt;
 	struct dentry *dentry;
+};
+struct renamedata { /* since 5.12 */
+	struct dentry *old_dentry;
+	struct dentry *new_dentry;
+	unsigned int flags;
+};
+struct filename {
+	const char *name;
 };
 
 struct file {
@@ -197,14 +237,38 @@ struct kernfs_node___since_6_15 {
 struct kernfs_node___before_6_15 {
 	struct kernfs_node *parent;
 };
+struct cgroup_root {
+	char name[64];
+};
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 struct css_set {
 	struct cgroup *dfl_cgrp;
+	struct list_head cgrp_links;
+};
+struct cgrp_cset_link {
+	struct cgroup *cgrp;
+	struct list_head cgrp_link;
 };
 
+#ifdef __TARGET_ARCH_x86
+struct pt_regs {
+	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
+};
+struct thread_info {
+	unsigned int status;
+};
+#endif
+
 struct task_struct {
+#ifdef __TARGET_ARCH_x86
+	struct thread_info thread_info;
+#endif
+	unsigned int flags;
+	void *stack;
+	void *worker_private; /* since 5.16 */
 	int pid;
 	int tgid;
 	int exit_code;
@@ -232,6 +296,35 @@ struct linux_binprm {
 	int argc;
 	const char *filename;
 	const char *interp;
+};
+
+struct io_cqe {
+	int res;
+};
+struct io_uring_cqe {
+	int res;
+};
+struct io_wq_work {
+	int cancel_seq;
+};
+struct io_kiocb {
+	__u8 opcode;
+	struct io_wq_work work;
+};
+struct io_worker {
+	struct io_wq_work *cur_work;
+};
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
 };
 
 struct trace_entry {

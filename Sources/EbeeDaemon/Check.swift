@@ -4,7 +4,7 @@ import EbeeRecord
 /// `ebeed --check`: what each hook would do on this kernel.
 enum Check {
     /// Prints the findings to standard output; returns whether everything that is configured can be recorded.
-    static func run(_ configuration: Configuration, file: String) -> Bool {
+    static func run(_ configuration: Configuration, file: String) throws -> Bool {
         print("configuration: ok")
         var works = true
         for recording in Recording.allCases {
@@ -13,15 +13,18 @@ enum Check {
                 continue
             }
             var isChosen = false
-            for probe in Program.probe(recording, settings: configuration.programSettings(recording)) {
+            let only = configuration[recording].hooks
+            for probe in try Program.probe(recording, settings: configuration.programSettings(recording)) {
                 if let failure = probe.failure {
                     print("\(recording.stream): \(probe.rung): no: \(failure)")
                     continue
                 }
-                print("\(recording.stream): \(probe.rung): yes\(isChosen ? "" : ", this one is used")")
-                if !isChosen { for limit in probe.limits { print("    does not see or costs: \(limit)") } }
-                isChosen = true
+                let isUsed = !isChosen && (only == nil || only == probe.rung)
+                print("\(recording.stream): \(probe.rung): yes\(isUsed ? ", this one is used" : "")")
+                if isUsed { for limit in probe.limits { print("    does not see or costs: \(limit)") } }
+                isChosen = isChosen || isUsed
             }
+            if let only, !isChosen { print("\(recording.stream): \(recording.stream).hooks = \"\(only)\" can't be had here") }
             works = works && isChosen
         }
         return works
@@ -38,6 +41,7 @@ extension Configuration {
 
     func programSettings(_ recording: Recording) -> ProgramSettings {
         ProgramSettings(
-            ringBytes: self[recording].ringBytes, argumentBytes: argumentBytes, failedDeletions: failedDeletions)
+            ringBytes: self[recording].ringBytes, argumentBytes: argumentBytes, failed: self[recording].failed,
+            rung: self[recording].hooks)
     }
 }

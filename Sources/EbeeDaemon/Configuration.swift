@@ -1,3 +1,4 @@
+import EbeeKernel
 import EbeeProtocol
 import Logging
 import TOMLKit
@@ -16,6 +17,10 @@ public struct Configuration: Sendable, Equatable {
         public var windowSeconds = 3600
         /// Memory between kernel and daemon, in bytes: a power of two.
         public var ringBytes = 2 << 20
+        /// What fails is recorded too.
+        public var failed = true
+        /// The only rung to use, by its name; nil: the best that the kernel takes.
+        public var hooks: String?
     }
 
     /// Executions.
@@ -24,8 +29,6 @@ public struct Configuration: Sendable, Equatable {
     public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
-    /// Deletions that fail are recorded too.
-    public var failedDeletions = true
     /// Events that may wait for the journal before they are folded.
     public var journalBacklog = 20000
     /// Where the socket is.
@@ -143,8 +146,8 @@ private struct Setting {
 private enum Schema {
     static var sections: [String: [String: Setting]] {
         [
-            "exec": stream(\.exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
-            "deletes": stream(\.deletes).merging(["failed": .bool(\.failedDeletions)]) { $1 },
+            "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
+            "deletes": stream(\.deletes, .deletes),
             "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).
@@ -160,13 +163,24 @@ private enum Schema {
         ]
     }
 
-    private static func stream(_ stream: WritableKeyPath<Configuration, Configuration.Stream>) -> [String: Setting] {
-        [
+    private static func stream(
+        _ stream: WritableKeyPath<Configuration, Configuration.Stream>, _ recording: Recording
+    ) -> [String: Setting] {
+        let rungs = ["auto"] + recording.rungs.map(\.name)
+        return [
             "record": .bool(stream.appending(path: \.record)),
             "journal": .bool(stream.appending(path: \.journal)),
             "window_bytes": .integer(stream.appending(path: \.windowBytes), 1 << 20...4 << 30),
             "window_seconds": .integer(stream.appending(path: \.windowSeconds), 60...604_800),
             "ring_bytes": .integer(stream.appending(path: \.ringBytes), 1 << 16...1 << 30, powerOfTwo: true),
+            "failed": .bool(stream.appending(path: \.failed)),
+            "hooks": Setting { value, configuration in
+                guard let name = value.string, rungs.contains(name) else {
+                    return "one of " + rungs.map { "\"\($0)\"" }.joined(separator: ", ")
+                }
+                configuration[keyPath: stream].hooks = name == "auto" ? nil : name
+                return nil
+            },
         ]
     }
 

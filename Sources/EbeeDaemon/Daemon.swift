@@ -20,6 +20,7 @@ struct Daemon {
         let window: Window
         let rung: String
         let limits: [String]
+        let programs: [LoadedProgram]
         let since: UInt64
     }
 
@@ -56,7 +57,7 @@ struct Daemon {
                 let program = try Program.attach(recording, settings: configuration.programSettings(recording))
                 let entry = Recorded(
                     recording: recording, window: window, rung: program.rung, limits: program.limits,
-                    since: Clock.boot())
+                    programs: program.programs, since: Clock.boot())
                 recorded.append(entry)
                 logger.info("recording \(recording.stream) through \(program.rung)")
                 drains.append(try DrainService(program, into: window, name: recording.stream))

@@ -54,7 +54,7 @@ public struct Ebeed: AsyncParsableCommand {
             let configuration = try load()
             try Requirements.check()
             if check {
-                let works = Check.run(configuration, file: config ?? Self.defaultFile)
+                let works = try Check.run(configuration, file: config ?? Self.defaultFile)
                 throw works ? ExitCode.success : ExitCode(EX_UNAVAILABLE)
             }
             try await Daemon(configuration, reload: load).run()

@@ -143,9 +143,10 @@ extension Configuration {
             if new.windowBytes != old.windowBytes { keys.append("\(name).window_bytes") }
             if new.windowSeconds != old.windowSeconds { keys.append("\(name).window_seconds") }
             if new.ringBytes != old.ringBytes { keys.append("\(name).ring_bytes") }
+            if new.failed != old.failed { keys.append("\(name).failed") }
+            if new.hooks != old.hooks { keys.append("\(name).hooks") }
         }
         if argumentBytes != old.argumentBytes { keys.append("exec.argument_bytes") }
-        if failedDeletions != old.failedDeletions { keys.append("deletes.failed") }
         if socket != old.socket { keys.append("server.socket") }
         if group != old.group { keys.append("server.group") }
         return keys
@@ -190,6 +191,7 @@ final class StatusSource: Sendable {
             streams: zip(recorded, drains).map { recorded, service in
                 StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
+                    programs: recorded.programs.map { ($0.name, $0.verifiedInstructions) },
                     lost: service.drain.losses.events, window: recorded.window.state,
                     maximumAge: recorded.window.maximumAge / 1_000_000_000)
             }, journal: journal)

@@ -64,6 +64,14 @@ struct OpenObject: ~Copyable {
     }
 }
 
+/// A program in the kernel.
+public struct LoadedProgram: Sendable {
+    /// As bpftool shows it.
+    public let name: String
+    /// How many instructions the verifier went through, where the kernel tells (Linux 5.16).
+    public let verifiedInstructions: Int?
+}
+
 /// An object whose programs and maps are in the kernel.
 struct LoadedObject: ~Copyable {
     private let handle: ObjectHandle
@@ -83,26 +91,56 @@ struct LoadedObject: ~Copyable {
         return descriptor
     }
 
-    /// Attaches every program that was loaded to the hook that its section names, and to those of `further`.
-    func attach(further: [String: [Tracepoint]]) throws(SystemError) -> Links {
-        var links = Links()
+    /// What the verifier made of each program that was loaded.
+    func programs() -> [LoadedProgram] {
+        var programs: [LoadedProgram] = []
+        unsafe forEachLoaded { program in
+            var info = bpf_prog_info()
+            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+            guard unsafe bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0 else { return }
+            unsafe programs.append(
+                LoadedProgram(
+                    name: String(cString: bpf_program__name(program)),
+                    // 0 before Linux 5.16, which doesn't tell.
+                    verifiedInstructions: info.verified_insns > 0 ? Int(info.verified_insns) : nil))
+        }
+        return programs
+    }
+
+    private func forEachLoaded<Failure>(
+        _ body: (OpaquePointer) throws(Failure) -> Void
+    ) throws(Failure) {
         var program = unsafe bpf_object__next_program(object, nil)
         while let current = unsafe program {
-            if unsafe bpf_program__autoload(current) {
-                guard let link = unsafe bpf_program__attach(current) else {
-                    throw SystemError("attach \(name): \(unsafe String(cString: bpf_program__section_name(current)))")
-                }
-                unsafe links.add(link)
-                for tracepoint in unsafe further[String(cString: bpf_program__name(current))] ?? [] {
-                    guard
-                        let link = unsafe bpf_program__attach_tracepoint(current, tracepoint.category, tracepoint.name)
-                    else { throw SystemError("attach \(name): tp/\(tracepoint.category)/\(tracepoint.name)") }
-                    unsafe links.add(link)
-                }
-            }
+            if unsafe bpf_program__autoload(current) { unsafe try body(current) }
             unsafe program = bpf_object__next_program(object, current)
         }
+    }
+
+    /// Attaches every program that was loaded: to the hooks that `places` has for it, otherwise to that of its section.
+    func attach(_ places: [String: [Hook]]) throws(SystemError) -> Links {
+        var links = Links()
+        unsafe try forEachLoaded { (program) throws(SystemError) in
+            guard let hooks = unsafe places[String(cString: bpf_program__name(program))] else {
+                guard let link = unsafe bpf_program__attach(program) else {
+                    throw SystemError("attach \(name): \(unsafe String(cString: bpf_program__section_name(program)))")
+                }
+                return unsafe links.add(link)
+            }
+            for hook in hooks { unsafe links.add(try attach(program, to: hook)) }
+        }
         return links
+    }
+
+    private func attach(_ program: OpaquePointer, to hook: Hook) throws(SystemError) -> OpaquePointer {
+        let link: OpaquePointer?
+        switch hook {
+        case .tracepoint(let category, let name): unsafe link = bpf_program__attach_tracepoint(program, category, name)
+        case .entry(let function): unsafe link = bpf_program__attach_kprobe(program, false, function)
+        case .exit(let function): unsafe link = bpf_program__attach_kprobe(program, true, function)
+        }
+        guard let link = unsafe link else { throw SystemError("attach \(name): \(hook)") }
+        return unsafe link
     }
 }
 

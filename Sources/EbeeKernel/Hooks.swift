@@ -1,23 +1,53 @@
 import CLibbpf
 import EbeeRecord
+import Glibc
 
-/// A tracepoint of tracefs.
-struct Tracepoint: Sendable {
-    let category: String
-    let name: String
+/// A place in the kernel that a program is attached to.
+enum Hook: Sendable {
+    /// A tracepoint of tracefs.
+    case tracepoint(category: String, name: String)
+    /// A kprobe where a function begins.
+    case entry(String)
+    /// A kprobe where a function returns.
+    case exit(String)
+}
+
+extension Hook: CustomStringConvertible {
+    /// As the sections of programs are named.
+    var description: String {
+        switch self {
+        case .tracepoint(let category, let name): "tp/\(category)/\(name)"
+        case .entry(let function): "kprobe/\(function)"
+        case .exit(let function): "kretprobe/\(function)"
+        }
+    }
+}
+
+/// What a program needs of a kernel; features are asked for, never versions.
+enum Need: Sendable {
+    /// A tracepoint whose arguments BPF can take.
+    case tracepoint(String)
+    /// A function that can be hooked.
+    case function(String)
+    /// kprobes that a BPF program can be attached to (kernel: CONFIG_KPROBE_EVENTS).
+    case kprobes
 }
 
 /// One way to see the events of a program, and what it costs or can't see.
 public struct Rung: Sendable {
-    /// As `status` and `--check` name it.
+    /// As `status`, `--check` and the setting `hooks` name it.
     public let name: String
     /// The BPF programs that make it up.
     let programs: Set<String>
-    /// Further tracepoints that a program is attached to, besides the one that its section names.
-    var alsoAt: [String: [Tracepoint]] = [:]
-    /// Programs that add facts where their hook exists, by the tracepoint they need.
-    let extras: [String: String]
-    /// What this rung costs, or can't see, in words; `present` are the extras that are loaded.
+    /// What it needs before loading is tried.
+    var needs: [Need] = []
+    /// Where a program is attached instead of where its section says: to those of these that exist.
+    var places: [String: [Hook]] = [:]
+    /// Programs that add facts, each where its hook exists.
+    var facts: [String: Need] = [:]
+    /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
+    var failures: [[String: [Need]]] = []
+    /// What this rung costs, or can't see, in words; `present` are the programs that are loaded.
     let limits: @Sendable (_ present: Set<String>) -> [String]
 }
 
@@ -57,29 +87,87 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
-    private static let execRungs = [
-        Rung(name: "tp_btf", programs: ["exec_tp_btf", "exit_tp_btf"], extras: [:]) { _ in failedExecutions },
-        Rung(name: "raw_tp", programs: ["exec_raw_tp", "exit_raw_tp"], extras: [:]) { _ in failedExecutions },
-        Rung(name: "tp", programs: ["exec_tp", "exit_tp"], extras: [:]) { _ in
-            failedExecutions + ["the interpreter of a script, and how many arguments were cut off"]
-        },
+    // MARK: Executions
+
+    private static let execCalls = [
+        "__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat",
     ]
 
-    private static let failedExecutions = ["executions that fail"]
+    private static func execRung(_ name: String, _ limits: [String]) -> Rung {
+        Rung(
+            name: name, programs: ["exec_\(name)", "exit_\(name)"],
+            places: [
+                "kretprobe_execve": execCalls.map { .exit($0) },
+                "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
+            ],
+            failures: [
+                [
+                    "fexit_execve": [.function(execCalls[0])], "fexit_execveat": [.function(execCalls[1])],
+                    "fexit_execve_32": [.function(execCalls[2])], "fexit_execveat_32": [.function(execCalls[3])],
+                ],
+                ["kretprobe_execve": [.kprobes]],
+                ["tp_execve": []],
+            ]
+        ) { present in
+            if present.contains("tp_execve") {
+                return limits + [
+                    slowCalls, "executions that fail in 32-bit system calls",
+                ]
+            }
+            let seesFailures = present.contains("fexit_execve") || present.contains("kretprobe_execve")
+            return limits + (seesFailures ? [] : ["executions that fail"])
+        }
+    }
 
+    private static let execRungs = [
+        execRung("tp_btf", []), execRung("raw_tp", []),
+        execRung("tp", ["the interpreter of a script, and how many arguments were cut off"]),
+    ]
+
+    // MARK: Deletions
+
+    private static let operations = ["unlink", "rmdir", "rename"]
+    /// What system calls and io_uring end up in; the second two are the names since Linux 7.0.
+    private static let deleteFunctions = ["do_unlinkat", "do_rmdir", "filename_unlinkat", "filename_rmdir"]
     private static let calls = ["unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2"]
+
+    private static let slowCalls = "system call tracepoints slow every system call of every process by about 50 ns"
 
     private static let deleteRungs = [
         Rung(
+            name: "fentry",
+            programs: Set(operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] }),
+            failures: [Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })]
+        ) { present in
+            functionLimits(seesFailures: deleteFunctions.contains { present.contains("fexit_\($0)") })
+        },
+        Rung(
+            name: "kprobe",
+            programs: Set(operations.map { "kprobe_path_\($0)" }).union([
+                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left",
+            ]),
+            needs: [.kprobes],
+            places: [
+                "kretprobe_path": operations.map { .exit("security_path_\($0)") },
+                "kprobe_entered": [.entry("vfs_unlink"), .entry("vfs_rmdir")],
+                "kretprobe_left": operations.map { .exit("vfs_\($0)") },
+                "kretprobe_failed": deleteFunctions.map { .exit($0) },
+            ],
+            failures: [["kretprobe_failed": deleteFunctions.map { .function($0) }]]
+        ) { present in
+            functionLimits(seesFailures: present.contains("kretprobe_failed"))
+        },
+        Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
-            alsoAt: ["exit_call": calls.dropFirst().map { Tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
-            extras: [
-                "touch_ext4": "ext4_unlink_enter", "touch_ctime": "inode_set_ctime_to_ts",
-                "touch_ctime_multigrain": "ctime_ns_xchg", "touch_ctime_unchanged": "ctime_xchg_skip",
+            places: ["exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
+            facts: [
+                "touch_ext4": .tracepoint("ext4_unlink_enter"), "touch_ctime": .tracepoint("inode_set_ctime_to_ts"),
+                "touch_ctime_multigrain": .tracepoint("ctime_ns_xchg"),
+                "touch_ctime_unchanged": .tracepoint("ctime_xchg_skip"),
             ]
         ) { present in
             var limits = [
-                "system call tracepoints slow every system call of every process by about 50 ns",
+                slowCalls,
                 "deletions through io_uring and through 32-bit system calls",
                 "a path that leads through a symbolic link shows as it was given",
                 "renames that fail",
@@ -95,12 +183,21 @@ public enum Recording: Sendable, CaseIterable {
                 }
             }
             return limits
-        }
+        },
     ]
+
+    private static func functionLimits(seesFailures: Bool) -> [String] {
+        seesFailures
+            ? ["deletions that fail, through io_uring", "renames that fail before the filesystem is asked"]
+            : ["deletions that fail"]
+    }
 }
 
-/// The kernel's own type information: which tracepoints it has.
+/// The kernel's own type information: what can be hooked, and how.
 @safe struct KernelTypes: ~Copyable {
+    /// BTF_KIND_FUNC (linux/btf.h), which some headers define twice.
+    private static let functionKind: UInt32 = 12
+
     private let btf: OpaquePointer
 
     init() throws(Unmet) {
@@ -114,8 +211,25 @@ public enum Recording: Sendable, CaseIterable {
 
     deinit { unsafe btf__free(btf) }
 
-    /// A tracepoint that BPF can take the arguments of is a type `btf_trace_NAME`.
-    func has(tracepoint: String) -> Bool {
-        unsafe btf__find_by_name_kind(btf, "btf_trace_" + tracepoint, UInt32(BTF_KIND_TYPEDEF)) > 0
+    func meets(_ need: Need) -> Bool {
+        switch need {
+        // A tracepoint that BPF can take the arguments of is a type `btf_trace_NAME`.
+        case .tracepoint(let name):
+            unsafe btf__find_by_name_kind(btf, "btf_trace_" + name, UInt32(BTF_KIND_TYPEDEF)) > 0
+        case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
+        case .kprobes: unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
+        }
+    }
+
+    /// The names of a function's parameters; none where there is no such function.
+    func parameters(of function: String) -> [String] {
+        let identifier = unsafe btf__find_by_name_kind(btf, function, Self.functionKind)
+        guard identifier > 0, let type = unsafe btf__type_by_id(btf, UInt32(identifier)),
+            let prototype = unsafe btf__type_by_id(btf, type.pointee.type),
+            let parameters = unsafe btf_params(prototype)
+        else { return [] }
+        return unsafe (0..<Int(btf_vlen(prototype))).map { index in
+            unsafe btf__name_by_offset(btf, parameters[index].name_off).map { unsafe String(cString: $0) } ?? ""
+        }
     }
 }

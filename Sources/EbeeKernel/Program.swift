@@ -11,14 +11,17 @@ public struct ProgramSettings: Sendable {
     public var ringBytes: Int
     /// Bytes of arguments that are kept of each execution.
     public var argumentBytes: Int
-    /// Also record deletions that fail.
-    public var failedDeletions: Bool
+    /// Also record what fails.
+    public var failed: Bool
+    /// The only rung to use; nil: the best that the kernel takes.
+    public var rung: String?
 
     /// Settings within the ranges that the configuration allows.
-    public init(ringBytes: Int, argumentBytes: Int, failedDeletions: Bool) {
+    public init(ringBytes: Int, argumentBytes: Int, failed: Bool, rung: String? = nil) {
         self.ringBytes = ringBytes
         self.argumentBytes = argumentBytes
-        self.failedDeletions = failedDeletions
+        self.failed = failed
+        self.rung = rung
     }
 }
 
@@ -30,17 +33,20 @@ public struct Program: ~Copyable {
     public let rung: String
     /// What that rung can't see or costs, in words.
     public let limits: [String]
+    /// The programs that make it up.
+    public let programs: [LoadedProgram]
     // In the order of release: detach, then unload.
     private let links: Links
     let object: LoadedObject
 
-    /// Loads and attaches the best rung that this kernel takes.
+    /// Loads and attaches the best rung that this kernel takes, or the one that `settings` name.
     /// - Throws: `Unmet.kernel` with the reason of each rung when none can be had.
     public static func attach(_ recording: Recording, settings: ProgramSettings) throws(Unmet) -> Program {
+        let types = try KernelTypes()
         var reasons: [String] = []
-        for rung in recording.rungs {
+        for rung in recording.rungs where settings.rung == nil || settings.rung == rung.name {
             do {
-                return try Program(recording, rung, settings)
+                return try Program(recording, rung, settings, types)
             } catch {
                 reasons.append("\(rung.name): \(error)")
             }
@@ -51,10 +57,11 @@ public struct Program: ~Copyable {
     /// What each rung would do here, without attaching anything that lasts.
     public static func probe(
         _ recording: Recording, settings: ProgramSettings
-    ) -> [(rung: String, limits: [String], failure: SystemError?)] {
-        recording.rungs.map { rung in
+    ) throws(Unmet) -> [(rung: String, limits: [String], failure: SystemError?)] {
+        let types = try KernelTypes()
+        return recording.rungs.map { rung in
             do throws(SystemError) {
-                let program = try Program(recording, rung, settings)
+                let program = try Program(recording, rung, settings, types)
                 return (rung.name, program.limits, nil)
             } catch {
                 return (rung.name, [], error)
@@ -62,42 +69,67 @@ public struct Program: ~Copyable {
         }
     }
 
-    private init(_ recording: Recording, _ rung: Rung, _ settings: ProgramSettings) throws(SystemError) {
-        let extras = Self.available(rung)
-        do throws(SystemError) {
-            try self.init(recording, rung, extras: extras, settings)
-        } catch {
-            // A tracepoint that only adds facts must not cost the events themselves.
-            if extras.isEmpty { throw error }
-            try self.init(recording, rung, extras: [], settings)
+    /// The rung with all that adds to it; what only adds must not cost the events themselves, so without it where the
+    /// kernel refuses.
+    private init(
+        _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes
+    ) throws(SystemError) {
+        for need in rung.needs where !types.meets(need) { throw SystemError("need \(need)", errno: ENOENT) }
+        let facts = Set(rung.facts.filter { types.meets($0.value) }.keys)
+        var alternatives: [Set<String>] = []
+        for failures in settings.failed ? rung.failures : [] {
+            let available = failures.filter { _, needs in needs.isEmpty || needs.contains { types.meets($0) } }
+            if !available.isEmpty { alternatives.append(facts.union(available.keys)) }
         }
+        alternatives.append(facts)
+        if !facts.isEmpty { alternatives.append([]) }
+        var failure: SystemError?
+        for additions in alternatives {
+            do throws(SystemError) {
+                try self.init(recording, rung, additions: additions, settings, types)
+                return
+            } catch {
+                failure = error
+            }
+        }
+        throw failure ?? SystemError("load \(recording.object)", errno: ENOENT)
     }
 
     private init(
-        _ recording: Recording, _ rung: Rung, extras: Set<String>, _ settings: ProgramSettings
+        _ recording: Recording, _ rung: Rung, additions: Set<String>, _ settings: ProgramSettings,
+        _ types: borrowing KernelTypes
     ) throws(SystemError) {
         let opened = try OpenObject(name: recording.object, image: recording.image)
-        opened.choose(rung.programs.union(extras))
+        opened.choose(rung.programs.union(additions))
         try opened.resize(map: "ring", entries: UInt32(settings.ringBytes))
         try opened.resize(map: "scratches", entries: UInt32(Self.cpus()))
+        let unlink = types.parameters(of: "vfs_unlink")
         try opened.set(
             ebee_settings(
                 cgroup_root: Self.cgroupRoot(), pid: UInt32(getpid()), pid_namespace: Self.inode("/proc/self/ns/pid"),
-                arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failedDeletions ? 1 : 0))
+                arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failed ? 1 : 0,
+                dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
+                rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
+                rename_arguments: UInt32(types.parameters(of: "vfs_rename").count)))
         let loaded = try opened.load()
         let tracefs = try Tracefs()
-        let links = try loaded.attach(further: rung.alsoAt)
+        // Of the places, those that this kernel has.
+        let places = rung.places.mapValues { hooks in
+            hooks.filter { hook in
+                switch hook {
+                case .tracepoint: true
+                case .entry(let function), .exit(let function): types.meets(.function(function))
+                }
+            }
+        }
+        let links = try loaded.attach(places)
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name
-        limits = rung.limits(extras)
+        limits = rung.limits(additions)
+        programs = loaded.programs()
         object = loaded
         self.links = links
-    }
-
-    private static func available(_ rung: Rung) -> Set<String> {
-        guard let types = try? KernelTypes() else { return [] }
-        return Set(rung.extras.filter { types.has(tracepoint: $0.value) }.keys)
     }
 
     /// How many cpus this machine can have.

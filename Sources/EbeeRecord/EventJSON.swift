@@ -39,6 +39,7 @@ extension JSONWriter {
         string("event", "exec")
         time("time", Clock.wall(boot: record.fixed.header.time))
         string("cursor", cursor.text)
+        if record.isFailure { string("result", EventName.result(record.fixed.result)) }
         beginObject("process")
         process(record, bytes, tid: record.fixed.header.tid)
         endObject()
@@ -52,9 +53,9 @@ extension JSONWriter {
         string("event", "delete")
         time("time", Clock.wall(boot: fixed.header.time))
         string("cursor", cursor.text)
-        string("how", DeletionName.how(fixed.how))
-        string("via", DeletionName.via(fixed.via))
-        string("result", DeletionName.result(fixed.result))
+        string("how", EventName.how(fixed.how))
+        string("via", EventName.via(fixed.via))
+        string("result", EventName.result(fixed.result))
         if let source = record.source(in: bytes) {
             text("replaced_by", source, raw: "replaced_by_raw")
             if record.has(EBEE_SOURCE_BASE_CUT) { bool("replaced_by_truncated", true) }
@@ -84,7 +85,7 @@ extension JSONWriter {
         number("count", lost.count)
         time("from", Clock.wall(boot: lost.from))
         time("to", Clock.wall(boot: lost.to))
-        string("why", DeletionName.why(lost.why))
+        string("why", EventName.why(lost.why))
     }
 
     private mutating func user(_ key: StaticString, _ id: UInt32) {
@@ -95,7 +96,7 @@ extension JSONWriter {
 
     private mutating func victim(_ record: DeleteRecord) {
         let victim = record.fixed.victim
-        string("type", DeletionName.fileType(victim.mode))
+        string("type", EventName.fileType(victim.mode))
         number("inode", victim.inode)
         string("device", "\(victim.device >> 20):\(victim.device & 0xfffff)")
         number("size", victim.size)
@@ -114,8 +115,7 @@ extension JSONWriter {
         number("tid", tid)
         time("start", Clock.wall(boot: fixed.start))
         text("name", bytes.extracting(record.comm), raw: "name_raw")
-        if record.has(EBEE_EXECUTABLE_KNOWN) {
-            let path = Path.absolute(bytes.extracting(record.executable))
+        if let path = record.executablePath(in: bytes) {
             text("executable", path, raw: "executable_raw")
             if record.has(EBEE_EXECUTABLE_CUT) { bool("executable_truncated", true) }
         }
@@ -221,7 +221,7 @@ public struct ProcessExit {
 }
 
 /// The contract's words for the numbers in a record.
-public enum DeletionName {
+public enum EventName {
     /// `unlink`, `rmdir` or `rename`.
     public static func how(_ how: UInt16) -> String {
         switch UInt32(how) {

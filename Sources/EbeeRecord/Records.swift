@@ -63,7 +63,7 @@ extension RecordHeader {
 
 /// The values of `kind`, typed as the header has it.
 public enum RecordKind {
-    /// `ebee_process`: a program was executed.
+    /// `ebee_process`: a program was, or was not, executed.
     public static let exec = UInt16(EBEE_EXEC.rawValue)
     /// `ebee_exit`: its process is gone.
     public static let exit = UInt16(EBEE_EXIT.rawValue)
@@ -102,13 +102,13 @@ public struct ProcessRecord {
     /// The terminal; empty where there is none.
     public let tty: Range<Int>
     let ancestors: Range<Int>
-    /// Path components, innermost first.
+    /// Path components, innermost first; of an execution that failed, where the name that was given starts.
     public let executable: Range<Int>
     /// Path components, innermost first.
     public let directory: Range<Int>
     /// Path components, innermost first.
     public let cgroup: Range<Int>
-    /// A path as text.
+    /// A path as text: the interpreter of a script, or the name that an execution that failed was given.
     let interpreter: Range<Int>
     /// Each argument ends with a NUL; the last one doesn't where it was cut.
     public let arguments: Range<Int>
@@ -139,6 +139,17 @@ public struct ProcessRecord {
 
     /// Whether a flag is set.
     public func has(_ flag: ebee_process_flag) -> Bool { fixed.flags & flag.rawValue != 0 }
+
+    /// An execution that failed: what it asked for stands where otherwise what runs does.
+    public var isFailure: Bool { fixed.result != 0 }
+
+    /// The absolute path of the program, nil where the kernel could not tell.
+    public func executablePath(in bytes: RawSpan) -> [UInt8]? {
+        guard has(EBEE_EXECUTABLE_KNOWN) else { return nil }
+        let components = bytes.extracting(executable)
+        return isFailure
+            ? Path.absolute(base: components, name: bytes.extracting(interpreter)) : Path.absolute(components)
+    }
 
     /// Pid and name of the ancestor that is `index` generations above the parent.
     func ancestor(_ index: Int, in bytes: RawSpan) -> (pid: UInt32, comm: Range<Int>) {

@@ -21,6 +21,7 @@ struct Matcher: Sendable {
     }
 
     func matches(_ record: ProcessRecord, _ bytes: RawSpan) -> Bool {
+        if record.isFailure, !filter.failed { return false }
         if filter.path != nil || filter.olderThan != nil { return false }
         return matchesIdentity(
             pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm))
@@ -61,8 +62,7 @@ struct Matcher: Sendable {
             }
         }
         if let globs = filter.exe {
-            guard record.has(EBEE_EXECUTABLE_KNOWN) else { return false }
-            if !Self.matches(Path.absolute(bytes.extracting(record.executable)), globs) { return false }
+            guard let path = record.executablePath(in: bytes), Self.matches(path, globs) else { return false }
         }
         if let units {
             guard record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit else {

@@ -11,6 +11,8 @@ public struct StatusReport: Sendable {
         public let rung: String
         /// What the rung misses or costs, in words.
         public let limits: [String]
+        /// The BPF programs: their names, and how many instructions the verifier went through where the kernel tells.
+        public let programs: [(name: String, verifiedInstructions: Int?)]
         /// Events that are known to be lost.
         public let lost: UInt64
         /// What it remembers.
@@ -20,11 +22,13 @@ public struct StatusReport: Sendable {
 
         /// All of it, as it was found.
         public init(
-            stream: String, rung: String, limits: [String], lost: UInt64, window: Window.State, maximumAge: UInt64
+            stream: String, rung: String, limits: [String], programs: [(name: String, verifiedInstructions: Int?)],
+            lost: UInt64, window: Window.State, maximumAge: UInt64
         ) {
             self.stream = stream
             self.rung = rung
             self.limits = limits
+            self.programs = programs
             self.lost = lost
             self.window = window
             self.maximumAge = maximumAge
@@ -120,6 +124,14 @@ public struct StatusReport: Sendable {
         if let oldest = stream.window.oldest { writer.time("oldest", Clock.wall(boot: oldest)) }
         if let newest = stream.window.newest { writer.time("newest", Clock.wall(boot: newest)) }
         writer.endObject()
+        writer.beginArray("programs")
+        for program in stream.programs {
+            writer.beginObject()
+            writer.string("name", program.name)
+            if let instructions = program.verifiedInstructions { writer.number("verified_instructions", instructions) }
+            writer.endObject()
+        }
+        writer.endArray()
         writer.beginArray("cannot_see")
         for limit in stream.limits { writer.string(limit) }
         writer.endArray()

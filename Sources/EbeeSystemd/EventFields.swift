@@ -6,7 +6,9 @@ import EbeeWindow
 extension JournalEntry {
     mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, _ users: UserNames) {
         let command = CommandLine.of(record, bytes)
-        start(event: "exec", id: MessageID.exec, priority: 6, message: Array("Executed ".utf8) + command)
+        let verb = record.isFailure ? "Could not execute " : "Executed "
+        start(event: "exec", id: MessageID.exec, priority: 6, message: Array(verb.utf8) + command)
+        if record.isFailure { field("EBEE_RESULT", EventName.result(record.fixed.result)) }
         process(record, bytes, command: command, users)
     }
 
@@ -20,8 +22,8 @@ extension JournalEntry {
             event: "delete", id: MessageID.delete, priority: 6,
             message: comm + Array("[\(fixed.header.pid)]\(verb)".utf8) + shown)
         if let path { field("EBEE_PATH", path) }
-        field("EBEE_HOW", DeletionName.how(fixed.how))
-        field("EBEE_RESULT", DeletionName.result(fixed.result))
+        field("EBEE_HOW", EventName.how(fixed.how))
+        field("EBEE_RESULT", EventName.result(fixed.result))
         if record.victimHas(EBEE_VICTIM_KNOWN) {
             field("EBEE_INODE", fixed.victim.inode)
             field("EBEE_SIZE", fixed.victim.size)
@@ -95,7 +97,7 @@ extension JournalEntry {
         if !record.has(EBEE_NO_PARENT) { field("EBEE_PPID", fixed.ppid) }
         field("EBEE_COMM", bytes.copy(record.comm))
         user(fixed.uid, users)
-        if record.has(EBEE_EXECUTABLE_KNOWN) { field("EBEE_EXE", Path.absolute(bytes.extracting(record.executable))) }
+        if let path = record.executablePath(in: bytes) { field("EBEE_EXE", path) }
         if !record.has(EBEE_ARGUMENTS_UNREAD) { field("EBEE_CMDLINE", command) }
         if record.has(EBEE_DIRECTORY_KNOWN) { field("EBEE_CWD", Path.absolute(bytes.extracting(record.directory))) }
         if fixed.login_uid != EBEE_NO_ID { field("EBEE_LOGINUID", fixed.login_uid) }

@@ -138,7 +138,7 @@ struct JournalRun: ~Copyable {
             entry.delete(record, bytes, by: process, users)
         case RecordKind.lost:
             let mark = bytes.head(ebee_lost.self)
-            let why = DeletionName.why(mark.why)
+            let why = EventName.why(mark.why)
             entry.lost(
                 "\(mark.count) events of the stream \(stream.event) were lost: \(why)", count: mark.count,
                 from: mark.from,

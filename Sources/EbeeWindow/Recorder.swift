@@ -79,7 +79,8 @@ public final class Recorder {
         case RecordKind.exec:
             let process = unsafe bytes.load(as: ebee_process.self)
             let position = unsafe writer.append(bytes, time: header.time, isEvent: true)
-            index.insert(pid: header.pid, start: process.start, position: position)
+            // One that failed has no exit to come: that of what ran before it is still awaited.
+            if process.result == 0 { index.insert(pid: header.pid, start: process.start, position: position) }
         case RecordKind.exit:
             complete(unsafe bytes.load(as: ebee_exit.self))
         case RecordKind.process:

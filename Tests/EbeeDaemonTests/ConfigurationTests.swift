@@ -61,7 +61,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         }
         #expect(configuration.exec.ringBytes == 2_097_152 && configuration.deletes.ringBytes == 4_194_304)
         #expect(configuration.argumentBytes == 16384)
-        #expect(configuration.failedDeletions)
+        #expect(configuration.deletes.failed)
         #expect(configuration.journalBacklog == 20000)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
         #expect(configuration.clients == 256 && configuration.requests == 8 && configuration.requestBytes == 65536)
@@ -98,7 +98,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(try parse("[exec]\njournal = false").exec.journal == false)
         #expect(try parse("[deletes]\nrecord = false").deletes.record == false)
         #expect(try parse("[deletes]\njournal = false").deletes.journal == false)
-        #expect(try parse("[deletes]\nfailed = false").failedDeletions == false)
+        #expect(try parse("[deletes]\nfailed = false").deletes.failed == false)
     }
 
     @Test func strings() throws {

@@ -98,7 +98,7 @@ import Testing
         let found = own(run.records { own($0).count >= 5 })
         let events = found.compactMap { stored in
             stored.deletion.map {
-                "\(DeletionName.how($0.fixed.how)) \(stored.deletedPath ?? "?") \(DeletionName.result($0.fixed.result))"
+                "\(EventName.how($0.fixed.how)) \(stored.deletedPath ?? "?") \(EventName.result($0.fixed.result))"
             }
         }
         #expect(events.contains("rmdir \(directory)/d success"))

@@ -50,7 +50,7 @@ import Testing
 
     @Test func countsBalance() throws {
         let window = try Window(name: "test", bytes: 32 << 20, maximumAge: .max / 2, doorbell: Doorbell())
-        let settings = ProgramSettings(ringBytes: 65_536, argumentBytes: 1024, failedDeletions: true)
+        let settings = ProgramSettings(ringBytes: 65_536, argumentBytes: 1024, failed: true)
         let drain = try HandDrain(Program.attach(.deletes, settings: settings), window)
         let directory = temporaryDirectory()
         defer { _ = unsafe rmdir(directory) }

@@ -28,5 +28,5 @@ extension Trait where Self == ConditionTrait {
 }
 
 extension ProgramSettings {
-    static var small: Self { ProgramSettings(ringBytes: 1 << 20, argumentBytes: 1024, failedDeletions: true) }
+    static var small: Self { ProgramSettings(ringBytes: 1 << 20, argumentBytes: 1024, failed: true) }
 }

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A deletion under way, from the moment it is asked for until its result is known, and the report of it. What the hooks
+ * of every rung share.
+ */
+#ifndef EBEE_DELETION_BPF_H
+#define EBEE_DELETION_BPF_H
+
+#include "record.bpf.h"
+#include "victim.bpf.h"
+
+/* Threads and requests that can be inside of a deletion at one time. One more is counted as missed, not forgotten. */
+#define DELETIONS_MAX 4096
+/* Inodes that one system call touches: two directories, the file, what replaces it; twice that on overlayfs. */
+#define TOUCHED_MAX 10
+/* Names of one inode that are looked at to find the one that goes. */
+#define ALIASES_MAX 2
+/* How long a process that goes on deleting need not be described again, in ns. */
+#define PROCESS_INTERVAL 1000000000ull
+/* include/linux/sched.h: a thread that works for io_uring. */
+#define PF_IO_WORKER 0x10
+
+/* An inode that a deletion changes, as it was then. */
+struct touched {
+	__u64 inode;
+	__u64 aliases[ALIASES_MAX]; /* dentries */
+	struct ebee_victim victim;
+};
+
+/* A name in a directory, as the kernel holds it while it works on it. */
+struct place {
+	__u64 mount; /* struct vfsmount */
+	__u64 directory;
+	__u64 dentry;
+};
+
+/*
+ * Found by its names, as a system call was given them, or by its place, where a hook tells the mount: then place.mount is
+ * not 0, the only inode that is `touched` is the victim, and names and descriptors are unused.
+ */
+struct deletion {
+	__u64 name; /* in the memory of the process */
+	__u64 source_name;
+	int directory; /* file descriptor or AT_FDCWD */
+	int source_directory;
+	__u32 how;
+	__u32 depth; /* of calls to vfs_unlink() and its like: overlayfs calls them again on its layers */
+	struct place place;
+	struct place source;
+	char source_component[COMPONENT_MAX]; /* the dentry has another name once it was moved */
+	struct touched touched[TOUCHED_MAX];
+};
+/* By thread, or by address of the io_uring request. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DELETIONS_MAX);
+	__type(key, __u64);
+	__type(value, struct deletion);
+} deletions SEC(".maps");
+
+/* A deletion is too large for the stack: what begin_deletion() copies into the map. */
+static const struct deletion no_deletion;
+
+/* What has been said of the processes that delete, by tgid, so that it is said again only when it changes. */
+struct told {
+	__u64 start;
+	__u64 time;
+	__u64 directory; /* dentry */
+	__u64 cred;
+	__u32 exec_id;
+	__u32 padding;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct told);
+} tellings SEC(".maps");
+
+/* A new deletion; one left behind under the same key is overwritten, so that it can't mute the new one. */
+static __always_inline struct deletion *begin_deletion(__u64 key, __u32 how)
+{
+	struct deletion *deletion;
+
+	if (bpf_map_update_elem(&deletions, &key, &no_deletion, BPF_ANY)) {
+		struct ebee_account *account = this_account();
+
+		if (account)
+			account->missed++;
+		return 0;
+	}
+	deletion = bpf_map_lookup_elem(&deletions, &key);
+	if (deletion)
+		deletion->how = how;
+	return deletion;
+}
+
+/* Appends a place: the path of its directory, then `component`. Flags as of read_name(). */
+__noinline __u32 read_place(__u64 mount, __u64 directory, __u64 component, __u32 source)
+{
+	struct scratch *scratch = this_scratch();
+	struct ebee_delete *delete;
+	__u32 before, flags = 0, base;
+	long length;
+
+	if (!scratch)
+		return EBEE_NAME_UNREAD;
+	delete = (struct ebee_delete *)scratch->bytes;
+	before = length_of(scratch);
+	walk_path(mount, directory);
+	if (scratch->cut)
+		flags |= EBEE_BASE_CUT;
+	base = length_of(scratch) - before;
+	before = length_of(scratch);
+	length = bpf_probe_read_kernel_str(end_of(scratch), COMPONENT_MAX, (void *)component);
+	if (length > 0)
+		grow(scratch, length - 1);
+	else
+		flags |= EBEE_NAME_UNREAD;
+	if (source) {
+		delete->source_base_length = base;
+		delete->source_name_length = length_of(scratch) - before;
+	} else {
+		delete->base_length = base;
+		delete->name_length = length_of(scratch) - before;
+	}
+	return flags;
+}
+
+/*
+ * A dentry whose file is gone from under it: unhashed, or negative (kernel: d_delete(), __d_move()). The root of a
+ * filesystem is never hashed and never goes.
+ */
+static __always_inline bool is_gone(__u64 dentry_address)
+{
+	struct dentry *dentry = (struct dentry *)dentry_address;
+
+	if (!dentry_address || BPF_CORE_READ(dentry, d_parent) == dentry)
+		return false;
+	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode);
+}
+
+/*
+ * The file that is gone, of those that were touched: on overlayfs the layer's own file comes first, and the one that
+ * the process sees last.
+ */
+static __always_inline struct touched *find_victim(struct deletion *deletion)
+{
+	struct touched *victim = 0;
+
+	for (int i = 0; i < TOUCHED_MAX; i++) {
+		struct touched *slot = &deletion->touched[i];
+
+		if (!slot->inode)
+			break;
+		if (is_gone(slot->aliases[0]) || is_gone(slot->aliases[1]))
+			victim = slot;
+	}
+	return victim;
+}
+
+/* Appends where a name starts and the name itself. Flags: 1 << 0 unread, 1 << 1 base cut, 1 << 2 base unknown. */
+__noinline __u32 read_name(__u64 name, int descriptor, __u32 source)
+{
+	struct scratch *scratch = this_scratch();
+	struct ebee_delete *delete;
+	__u32 before, flags = 0, base;
+	char first = 0;
+	long length;
+
+	if (!scratch)
+		return EBEE_NAME_UNREAD;
+	delete = (struct ebee_delete *)scratch->bytes;
+	/* Read at the exit of the system call: the kernel has just read it, so its page is there. */
+	if (bpf_probe_read_user(&first, 1, (void *)name))
+		return EBEE_NAME_UNREAD;
+	before = length_of(scratch);
+	if (read_base(descriptor, first == '/'))
+		flags |= EBEE_BASE_UNKNOWN;
+	if (scratch->cut)
+		flags |= EBEE_BASE_CUT;
+	base = length_of(scratch) - before;
+	before = length_of(scratch);
+	length = bpf_probe_read_user_str(end_of(scratch), EBEE_PATH_MAX, (void *)name);
+	if (length > 0)
+		grow(scratch, length - 1);
+	else
+		flags |= EBEE_NAME_UNREAD;
+	if (source) {
+		delete->source_base_length = base;
+		delete->source_name_length = length_of(scratch) - before;
+	} else {
+		delete->base_length = base;
+		delete->name_length = length_of(scratch) - before;
+	}
+	return flags;
+}
+
+/* Sends an EBEE_PROCESS ahead of the deletion, unless the same has been said a moment ago. */
+__noinline int tell_process(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct scratch *scratch = this_scratch();
+	struct told now = {}, *before;
+
+	now.start = start_time(task);
+	now.time = bpf_ktime_get_boot_ns();
+	now.directory = (__u64)BPF_CORE_READ(task, fs, pwd.dentry);
+	now.cred = (__u64)BPF_CORE_READ(task, cred);
+	now.exec_id = BPF_CORE_READ(task, self_exec_id);
+	before = bpf_map_lookup_elem(&tellings, &tgid);
+	if (before && before->start == now.start && before->directory == now.directory &&
+	    before->cred == now.cred && before->exec_id == now.exec_id &&
+	    now.time - before->time < PROCESS_INTERVAL)
+		return 0;
+	if (!scratch || !begin(scratch, task, EBEE_PROCESS, sizeof(struct ebee_process)))
+		return 0;
+	collect_process(0, false);
+	if (emit(scratch, false))
+		bpf_map_update_elem(&tellings, &tgid, &now, BPF_ANY);
+	return 0;
+}
+
+/* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
+__noinline int report(__u64 key, long result)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct scratch *scratch = this_scratch();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &key);
+	struct ebee_delete *delete;
+	struct touched *victim = 0;
+	bool placed;
+
+	if (!deletion || !scratch)
+		return 0;
+	placed = deletion->place.mount;
+	if (result && !settings.report_failed)
+		return 0;
+	if (placed)
+		victim = &deletion->touched[0];
+	else if (!result)
+		victim = find_victim(deletion);
+	if (!victim && deletion->how == EBEE_RENAME)
+		return 0; /* nothing was there to be replaced, or one that failed: what it would have replaced isn't known */
+	if (!begin(scratch, task, EBEE_DELETE, sizeof(*delete)))
+		return 0;
+	tell_process();
+	begin(scratch, task, EBEE_DELETE, sizeof(*delete));
+	delete = (struct ebee_delete *)scratch->bytes;
+	__builtin_memset(&delete->start, 0, sizeof(*delete) - sizeof(delete->header));
+	delete->start = start_time(task);
+	delete->uid = BPF_CORE_READ(task, cred, uid.val);
+	delete->result = result;
+	delete->how = deletion->how;
+	delete->via = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? EBEE_IO_URING : EBEE_SYSCALL;
+	BPF_CORE_READ_INTO(&delete->comm, task, group_leader, comm);
+	if (victim) {
+		struct inode *inode = (struct inode *)victim->inode;
+
+		delete->victim = victim->victim;
+		/* Counted down by now, if this is still the same inode; an inode that is gone had no link left. */
+		if (!result && deletion->how == EBEE_RMDIR) {
+			delete->victim.links = 0;
+			delete->victim.flags |= EBEE_LINKS_KNOWN;
+		} else if (BPF_CORE_READ(inode, i_ino) == victim->victim.inode) {
+			delete->victim.links = BPF_CORE_READ(inode, i_nlink);
+			delete->victim.flags |= EBEE_LINKS_KNOWN;
+		}
+	}
+	if (placed) {
+		struct dentry *dentry = (struct dentry *)deletion->place.dentry;
+
+		delete->flags = read_place(deletion->place.mount, deletion->place.directory,
+					   (__u64)BPF_CORE_READ(dentry, d_name.name), 0);
+		if (deletion->how == EBEE_RENAME)
+			delete->flags |= read_place(deletion->source.mount, deletion->source.directory,
+						    address_of(deletion->source_component), 1)
+					 << 3;
+	} else {
+		delete->flags = read_name(deletion->name, deletion->directory, 0);
+		if (deletion->how == EBEE_RENAME)
+			delete->flags |=
+				read_name(deletion->source_name, deletion->source_directory, 1) << 3;
+	}
+	emit(scratch, true);
+	return 0;
+}
+
+#endif
