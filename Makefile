@@ -91,7 +91,7 @@ check-deps:
 bpf: $(BPF_OBJECTS) ## compile the BPF programs
 
 # DWARF goes, BTF stays: 600 KB become 60.
-Sources/EbeeKernel/Objects/%.bpf.o: bpf/%.bpf.c bpf/record.bpf.h bpf/events.h bpf/vmlinux.h | build-deps
+Sources/EbeeKernel/Objects/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build-deps
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@

@@ -9,8 +9,12 @@
 #include "record.bpf.h"
 #include "victim.bpf.h"
 
-/* Threads and requests that can be inside of a deletion at one time. One more is counted as missed, not forgotten. */
+/* Threads that can be inside of a deletion at one time. One more is counted as missed, not forgotten. */
 #define DELETIONS_MAX 4096
+/* Requests of io_uring that are under way; more are counted as missed. */
+#define REQUESTS_MAX 256
+/* Mounts of one filesystem that are looked at. */
+#define MOUNTS_MAX 256
 /* Inodes that one system call touches: two directories, the file, what replaces it; twice that on overlayfs. */
 #define TOUCHED_MAX 10
 /* Names of one inode that are looked at to find the one that goes. */
@@ -44,13 +48,16 @@ struct deletion {
 	int directory; /* file descriptor or AT_FDCWD */
 	int source_directory;
 	__u32 how;
+	__u32 via;
+	__u32 padding;
 	__u32 depth; /* of calls to vfs_unlink() and its like: overlayfs calls them again on its layers */
 	struct place place;
 	struct place source;
-	char source_component[COMPONENT_MAX]; /* the dentry has another name once it was moved */
+	char component[COMPONENT_MAX]; /* their names: a dentry is given another when it is moved */
+	char source_component[COMPONENT_MAX];
 	struct touched touched[TOUCHED_MAX];
 };
-/* By thread, or by address of the io_uring request. */
+/* By thread. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DELETIONS_MAX);
@@ -58,8 +65,23 @@ struct {
 	__type(value, struct deletion);
 } deletions SEC(".maps");
 
-/* A deletion is too large for the stack: what begin_deletion() copies into the map. */
+/* A request for a deletion that io_uring works on, by its address, on the rung that does not see the functions it calls. */
+struct request {
+	struct deletion deletion;
+	char name[EBEE_PATH_MAX];
+	char source_name[EBEE_PATH_MAX];
+};
+/* The least used goes first: one that asks for no completion stays behind. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, REQUESTS_MAX);
+	__type(key, __u64);
+	__type(value, struct request);
+} requests SEC(".maps");
+
+/* They are too large for the stack: what a new entry of the maps is copied from. */
 static const struct deletion no_deletion;
+static const struct request no_request;
 
 /* What has been said of the processes that delete, by tgid, so that it is said again only when it changes. */
 struct told {
@@ -77,22 +99,42 @@ struct {
 	__type(value, struct told);
 } tellings SEC(".maps");
 
-/* A new deletion; one left behind under the same key is overwritten, so that it can't mute the new one. */
-static __always_inline struct deletion *begin_deletion(__u64 key, __u32 how)
+static __always_inline void count_missed(void)
 {
+	struct ebee_account *account = this_account();
+
+	if (account)
+		account->missed++;
+}
+
+/* A new deletion by this thread; one left behind is overwritten, so that it can't mute the new one. */
+static __always_inline struct deletion *begin_deletion(__u32 how)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion;
 
-	if (bpf_map_update_elem(&deletions, &key, &no_deletion, BPF_ANY)) {
-		struct ebee_account *account = this_account();
-
-		if (account)
-			account->missed++;
+	if (bpf_map_update_elem(&deletions, &thread, &no_deletion, BPF_ANY)) {
+		count_missed();
 		return 0;
 	}
-	deletion = bpf_map_lookup_elem(&deletions, &key);
-	if (deletion)
-		deletion->how = how;
+	deletion = bpf_map_lookup_elem(&deletions, &thread);
+	if (!deletion)
+		return 0;
+	deletion->how = how;
+	deletion->via = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? EBEE_IO_URING : EBEE_SYSCALL;
 	return deletion;
+}
+
+/* A deletion is found by its thread, or by the address of its request, which is in the upper half of all numbers. */
+static __always_inline struct deletion *find_deletion(__u64 key)
+{
+	struct request *request;
+
+	if (!(key >> 63))
+		return bpf_map_lookup_elem(&deletions, &key);
+	request = bpf_map_lookup_elem(&requests, &key);
+	return request ? &request->deletion : 0;
 }
 
 /* Appends a place: the path of its directory, then `component`. Flags as of read_name(). */
@@ -159,8 +201,13 @@ static __always_inline struct touched *find_victim(struct deletion *deletion)
 	return victim;
 }
 
-/* Appends where a name starts and the name itself. Flags: 1 << 0 unread, 1 << 1 base cut, 1 << 2 base unknown. */
-__noinline __u32 read_name(__u64 name, int descriptor, __u32 source)
+enum name_kind { NAME_SOURCE = 1 << 0, NAME_OF_KERNEL = 1 << 1 };
+
+/*
+ * Appends where a name starts and the name itself, from the memory of the process or, copied before, of the kernel.
+ * Flags: 1 << 0 unread, 1 << 1 base cut, 1 << 2 base unknown.
+ */
+__noinline __u32 read_name(__u64 name, int descriptor, __u32 kind)
 {
 	struct scratch *scratch = this_scratch();
 	struct ebee_delete *delete;
@@ -172,7 +219,8 @@ __noinline __u32 read_name(__u64 name, int descriptor, __u32 source)
 		return EBEE_NAME_UNREAD;
 	delete = (struct ebee_delete *)scratch->bytes;
 	/* Read at the exit of the system call: the kernel has just read it, so its page is there. */
-	if (bpf_probe_read_user(&first, 1, (void *)name))
+	if (kind & NAME_OF_KERNEL ? bpf_probe_read_kernel(&first, 1, (void *)name) :
+				    bpf_probe_read_user(&first, 1, (void *)name))
 		return EBEE_NAME_UNREAD;
 	before = length_of(scratch);
 	if (read_base(descriptor, first == '/'))
@@ -181,12 +229,15 @@ __noinline __u32 read_name(__u64 name, int descriptor, __u32 source)
 		flags |= EBEE_BASE_CUT;
 	base = length_of(scratch) - before;
 	before = length_of(scratch);
-	length = bpf_probe_read_user_str(end_of(scratch), EBEE_PATH_MAX, (void *)name);
+	if (kind & NAME_OF_KERNEL)
+		length = bpf_probe_read_kernel_str(end_of(scratch), EBEE_PATH_MAX, (void *)name);
+	else
+		length = bpf_probe_read_user_str(end_of(scratch), EBEE_PATH_MAX, (void *)name);
 	if (length > 0)
 		grow(scratch, length - 1);
 	else
 		flags |= EBEE_NAME_UNREAD;
-	if (source) {
+	if (kind & NAME_SOURCE) {
 		delete->source_base_length = base;
 		delete->source_name_length = length_of(scratch) - before;
 	} else {
@@ -222,14 +273,94 @@ __noinline int tell_process(void)
 	return 0;
 }
 
+/* The file of those that were touched that has this address: the place of a dentry is believed only if its directory is one. */
+static __always_inline bool was_touched(struct deletion *deletion, __u64 inode)
+{
+	for (int i = 0; i < TOUCHED_MAX; i++)
+		if (deletion->touched[i].inode == inode)
+			return inode;
+	return false;
+}
+
+/*
+ * The next mount of a filesystem after `mount_address`, the first one after 0; 0 at the end. By itself, because a field
+ * that a kernel lacks must not be asked for ahead of a loop.
+ */
+__noinline __u64 next_mount(__u64 filesystem_address, __u64 mount_address)
+{
+	struct super_block *filesystem = (struct super_block *)filesystem_address;
+	struct super_block___before_6_18 *old_filesystem = (void *)filesystem;
+	struct mount *mount = (struct mount *)mount_address;
+	struct mount___before_6_18 *old_mount = (void *)mount;
+	struct list_head *node, *head;
+
+	if (bpf_core_field_exists(mount->mnt_next_for_sb))
+		return (__u64)(mount ? BPF_CORE_READ(mount, mnt_next_for_sb) :
+				       BPF_CORE_READ(filesystem, s_mounts));
+	head = (void *)filesystem + bpf_core_field_offset(old_filesystem->s_mounts);
+	node = mount ? BPF_CORE_READ(old_mount, mnt_instance.next) : BPF_CORE_READ(head, next);
+	if (node == head)
+		return 0;
+	return (__u64)node - bpf_core_field_offset(struct mount___before_6_18, mnt_instance);
+}
+
+/*
+ * Where the name that is gone really was, whatever symbolic links led there: the struct vfsmount, if its filesystem is mounted in one
+ * place only of what this process sees, otherwise 0. A system call tells no mount.
+ */
+__noinline __u64 only_mount(__u64 dentry_address)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mnt_namespace *here = BPF_CORE_READ(task, nsproxy, mnt_ns);
+	struct dentry *dentry = (struct dentry *)dentry_address;
+	__u64 filesystem = (__u64)BPF_CORE_READ(dentry, d_sb);
+	struct scratch *scratch = this_scratch();
+	__u64 mount = next_mount(filesystem, 0);
+
+	if (!scratch)
+		return 0;
+	/* In memory, as the length of a record is: see end_of(). */
+	*(volatile __u64 *)&scratch->mount = 0;
+	*(volatile __u32 *)&scratch->mounts = 0;
+	for (int i = 0; i < MOUNTS_MAX && mount; i++) {
+		if (BPF_CORE_READ((struct mount *)mount, mnt_ns) == here) {
+			*(volatile __u64 *)&scratch->mount = mount;
+			*(volatile __u32 *)&scratch->mounts += 1;
+		}
+		mount = next_mount(filesystem, mount);
+	}
+	if (mount || *(volatile __u32 *)&scratch->mounts != 1)
+		return 0;
+	return *(volatile __u64 *)&scratch->mount + bpf_core_field_offset(struct mount, mnt);
+}
+
+/* Appends the path of what was deleted by its place, where a name could lead astray; returns whether it did. */
+static __always_inline bool read_real_place(struct scratch *scratch, struct deletion *deletion, struct touched *victim,
+					    __u32 *flags)
+{
+	struct dentry *dentry = (void *)(is_gone(victim->aliases[0]) ? victim->aliases[0] : victim->aliases[1]);
+	struct dentry *directory = BPF_CORE_READ(dentry, d_parent);
+	__u64 mount;
+
+	if (!was_touched(deletion, (__u64)BPF_CORE_READ(directory, d_inode)))
+		return false;
+	mount = only_mount((__u64)dentry);
+	if (!mount)
+		return false;
+	scratch->length = sizeof(struct ebee_delete);
+	*flags = read_place(mount, (__u64)directory, (__u64)BPF_CORE_READ(dentry, d_name.name), 0);
+	return true;
+}
+
 /* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
 __noinline int report(__u64 key, long result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct scratch *scratch = this_scratch();
-	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &key);
+	struct deletion *deletion = find_deletion(key);
 	struct ebee_delete *delete;
 	struct touched *victim = 0;
+	__u32 kind, flags = 0;
 	bool placed;
 
 	if (!deletion || !scratch)
@@ -253,12 +384,15 @@ __noinline int report(__u64 key, long result)
 	delete->uid = BPF_CORE_READ(task, cred, uid.val);
 	delete->result = result;
 	delete->how = deletion->how;
-	delete->via = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? EBEE_IO_URING : EBEE_SYSCALL;
+	delete->via = deletion->via;
 	BPF_CORE_READ_INTO(&delete->comm, task, group_leader, comm);
 	if (victim) {
 		struct inode *inode = (struct inode *)victim->inode;
 
 		delete->victim = victim->victim;
+		/* ext4 sets the size of a directory to 0 before it sets the time that shows it to us. */
+		if (!placed && deletion->how == EBEE_RMDIR && !delete->victim.size)
+			delete->victim.flags |= EBEE_SIZE_UNKNOWN;
 		/* Counted down by now, if this is still the same inode; an inode that is gone had no link left. */
 		if (!result && deletion->how == EBEE_RMDIR) {
 			delete->victim.links = 0;
@@ -269,19 +403,20 @@ __noinline int report(__u64 key, long result)
 		}
 	}
 	if (placed) {
-		struct dentry *dentry = (struct dentry *)deletion->place.dentry;
-
 		delete->flags = read_place(deletion->place.mount, deletion->place.directory,
-					   (__u64)BPF_CORE_READ(dentry, d_name.name), 0);
+					   address_of(deletion->component), 0);
 		if (deletion->how == EBEE_RENAME)
 			delete->flags |= read_place(deletion->source.mount, deletion->source.directory,
 						    address_of(deletion->source_component), 1)
 					 << 3;
 	} else {
-		delete->flags = read_name(deletion->name, deletion->directory, 0);
+		kind = key >> 63 ? NAME_OF_KERNEL : 0;
+		if (!victim || !read_real_place(scratch, deletion, victim, &flags))
+			flags = read_name(deletion->name, deletion->directory, kind);
 		if (deletion->how == EBEE_RENAME)
-			delete->flags |=
-				read_name(deletion->source_name, deletion->source_directory, 1) << 3;
+			flags |= read_name(deletion->source_name, deletion->source_directory, kind | NAME_SOURCE)
+				 << 3;
+		delete->flags = flags;
 	}
 	emit(scratch, true);
 	return 0;

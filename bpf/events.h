@@ -133,6 +133,7 @@ enum ebee_victim_flag {
 	EBEE_VICTIM_KNOWN = 1 << 0,
 	EBEE_LINKS_KNOWN = 1 << 1,
 	EBEE_CREATED_KNOWN = 1 << 2,
+	EBEE_SIZE_UNKNOWN = 1 << 3, /* a directory that the filesystem emptied before it was looked at */
 };
 
 enum ebee_how { EBEE_UNLINK = 1, EBEE_RMDIR = 2, EBEE_RENAME = 3 };
@@ -192,6 +193,8 @@ struct ebee_settings {
 	__u32 unlink_arguments; /* how many vfs_unlink() has */
 	__u32 rmdir_arguments;
 	__u32 rename_arguments;
+	__u32 calls_32_bit; /* 1: 32-bit system calls are seen when they end */
+	__u32 padding;
 };
 
 /* One per cpu and program, in the map `accounts`. */
@@ -214,7 +217,7 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
-EBEE_ASSERT_SIZE(struct ebee_settings, 40);
+EBEE_ASSERT_SIZE(struct ebee_settings, 48);
 EBEE_ASSERT_SIZE(struct ebee_account, 32);
 
 #endif

@@ -37,6 +37,9 @@ struct scratch {
 	__u8 bytes[EBEE_RECORD_MAX + EBEE_ARGUMENTS_MAX];
 	__u32 length; /* of the record so far */
 	__u32 cut;    /* the last walk met its bound */
+	__u64 mount;  /* the last that only_mount() found, of how many */
+	__u32 mounts;
+	__u32 padding;
 };
 
 struct {

@@ -18,14 +18,23 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
 static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 {
-	struct deletion *deletion = begin_deletion(bpf_get_current_pid_tgid(), how);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct path *path = (struct path *)path_address;
 
+	/* One that was entered and never left: a kretprobe had no room for its return. */
+	if (deletion && deletion->depth)
+		count_missed();
+	deletion = begin_deletion(how);
 	if (!deletion)
 		return 0;
 	deletion->place.mount = (__u64)BPF_CORE_READ(path, mnt);
 	deletion->place.directory = (__u64)BPF_CORE_READ(path, dentry);
 	deletion->place.dentry = dentry;
+	bpf_probe_read_kernel_str(deletion->component, COMPONENT_MAX,
+				  BPF_CORE_READ((struct dentry *)dentry, d_name.name));
+	deletion->touched[0].inode = (__u64)BPF_CORE_READ((struct dentry *)dentry, d_inode);
+	read_victim(&deletion->touched[0].victim, (struct inode *)deletion->touched[0].inode);
 	return 0;
 }
 
@@ -50,8 +59,8 @@ static __always_inline int placed_rename(__u64 source_path, __u64 source, __u64 
 	return 0;
 }
 
-/* A security module said no: nothing follows. */
-static __always_inline int refused(void)
+/* A security module said no, or it is over. */
+static __always_inline int forget(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
@@ -64,14 +73,9 @@ static __always_inline int entered(__u64 dentry_address)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
-	struct dentry *dentry = (struct dentry *)dentry_address;
 
-	if (!deletion || (!deletion->depth && deletion->place.dentry != dentry_address))
-		return 0;
-	if (deletion->depth++)
-		return 0;
-	deletion->touched[0].inode = (__u64)BPF_CORE_READ(dentry, d_inode);
-	read_victim(&deletion->touched[0].victim, (struct inode *)deletion->touched[0].inode);
+	if (deletion && (deletion->depth || deletion->place.dentry == dentry_address))
+		deletion->depth++;
 	return 0;
 }
 
@@ -98,8 +102,8 @@ static __always_inline int left(int result)
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
 	/*
-	 * What fails is reported when the system call ends, by failed(): some is tried again, and most never gets here. But
-	 * what a rename would have replaced is known only here; EAGAIN and ESTALE are those that are tried again.
+	 * What fails is reported by returned(): some is tried again, and most never gets here. But what a rename would have
+	 * replaced is known only here; EAGAIN and ESTALE are those that are tried again.
 	 */
 	if (!result || (deletion->how == EBEE_RENAME && result != -EAGAIN && result != -ESTALE))
 		report(thread, result);
@@ -107,24 +111,29 @@ static __always_inline int left(int result)
 	return 0;
 }
 
-/* An unlink or rmdir ended, with whatever result; the registers tell what was asked for. */
-static __always_inline int failed(int result)
+/*
+ * An unlink or rmdir is over, whatever its result. If it failed, the registers tell what was asked for. If it did not and was not
+ * reported, the compiler made vfs_unlink() or vfs_rmdir() a part of its caller (Debian's 5.10 has such an rmdir).
+ */
+static __always_inline int returned(int result)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct deletion *deletion;
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
-	if (result >= 0 || !settings.report_failed || BPF_CORE_READ(task, flags) & PF_IO_WORKER || !read_call(&call))
-		return 0;
-	deletion = begin_deletion(thread, call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
-	if (!deletion)
-		return 0;
-	deletion->name = call.name;
-	deletion->directory = call.directory;
-	report(thread, result);
-	bpf_map_delete_elem(&deletions, &thread);
-	return 0;
+	if (result < 0) {
+		if (!settings.report_failed || BPF_CORE_READ(task, flags) & PF_IO_WORKER || !read_call(&call))
+			return forget();
+		deletion = begin_deletion(call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
+		if (deletion) {
+			deletion->name = call.name;
+			deletion->directory = call.directory;
+		}
+	}
+	if (deletion)
+		report(thread, result);
+	return forget();
 }
 
 /* What a trampoline hands over in place `index`, after the arguments the result: a number, not a pointer that is checked. */
@@ -229,26 +238,26 @@ int fexit_rename(void *context)
 SEC("fexit/do_unlinkat")
 int fexit_do_unlinkat(void *context)
 {
-	return failed(SLOT(context, 2));
+	return returned(SLOT(context, 2));
 }
 
 SEC("fexit/do_rmdir")
 int fexit_do_rmdir(void *context)
 {
-	return failed(SLOT(context, 2));
+	return returned(SLOT(context, 2));
 }
 
 /* As the two are called since 7.0. */
 SEC("fexit/filename_unlinkat")
 int fexit_filename_unlinkat(void *context)
 {
-	return failed(SLOT(context, 2));
+	return returned(SLOT(context, 2));
 }
 
 SEC("fexit/filename_rmdir")
 int fexit_filename_rmdir(void *context)
 {
-	return failed(SLOT(context, 2));
+	return returned(SLOT(context, 2));
 }
 
 SEC("kprobe/security_path_unlink")
@@ -274,7 +283,7 @@ int kprobe_path_rename(struct pt_regs *context)
 SEC("kretprobe/security_path_unlink")
 int kretprobe_path(struct pt_regs *context)
 {
-	return (int)PT_REGS_RC(context) ? refused() : 0;
+	return (int)PT_REGS_RC(context) ? forget() : 0;
 }
 
 /* Of unlink and rmdir. */
@@ -305,9 +314,9 @@ int kretprobe_left(struct pt_regs *context)
 
 /* Of all four. */
 SEC("kretprobe/do_unlinkat")
-int kretprobe_failed(struct pt_regs *context)
+int kretprobe_returned(struct pt_regs *context)
 {
-	return failed(PT_REGS_RC(context));
+	return returned(PT_REGS_RC(context));
 }
 
 /* ------ System call tracepoints ------ */
@@ -315,7 +324,7 @@ int kretprobe_failed(struct pt_regs *context)
 static __always_inline int started(__u16 how, int directory, __u64 name, int source_directory,
 				   __u64 source_name)
 {
-	struct deletion *deletion = begin_deletion(bpf_get_current_pid_tgid(), how);
+	struct deletion *deletion = begin_deletion(how);
 
 	if (!deletion)
 		return 0;
@@ -324,6 +333,64 @@ static __always_inline int started(__u16 how, int directory, __u64 name, int sou
 	deletion->directory = directory;
 	deletion->source_directory = source_directory;
 	return 0;
+}
+
+/* The request that a thread of io_uring works on, 0 where it is none. */
+static __always_inline __u64 current_request(struct task_struct *task)
+{
+	struct io_worker *worker = 0;
+	struct io_wq_work *work;
+
+	if (!bpf_core_field_exists(task->worker_private) || !bpf_core_field_exists(worker->cur_work))
+		return 0;
+	worker = BPF_CORE_READ(task, worker_private);
+	work = BPF_CORE_READ(worker, cur_work);
+	return work ? (__u64)work - bpf_core_field_offset(struct io_kiocb, work) : 0;
+}
+
+/* A 32-bit system call, which was not seen to begin. */
+static __always_inline struct deletion *begin_32_bit_call(void)
+{
+	struct deletion *deletion;
+	struct call call = {};
+
+	if (!read_call(&call))
+		return 0;
+	switch (call.kind) {
+	case CALL_UNLINK:
+		deletion = begin_deletion(EBEE_UNLINK);
+		break;
+	case CALL_RMDIR:
+		deletion = begin_deletion(EBEE_RMDIR);
+		break;
+	case CALL_RENAME:
+		deletion = begin_deletion(EBEE_RENAME);
+		break;
+	default:
+		return 0;
+	}
+	if (!deletion)
+		return 0;
+	deletion->name = call.name;
+	deletion->directory = call.directory;
+	deletion->source_name = call.source_name;
+	deletion->source_directory = call.source_directory;
+	return deletion;
+}
+
+/* What this thread is deleting, or asked to delete by io_uring. */
+static __always_inline struct deletion *current_deletion(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion;
+
+	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER)
+		return find_deletion(current_request(task));
+	deletion = bpf_map_lookup_elem(&deletions, &thread);
+	if (!deletion && settings.calls_32_bit && in_32_bit_call(task))
+		return begin_32_bit_call();
+	return deletion;
 }
 
 static __always_inline __u64 alias_offset(void)
@@ -338,9 +405,8 @@ static __always_inline __u64 alias_offset(void)
 /* Remembers an inode that the deletion under way in this thread changes, before its names are cut. */
 __noinline int touched(__u64 inode_address)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct inode *inode = (struct inode *)inode_address;
+	struct deletion *deletion = current_deletion();
 	struct hlist_node *node;
 	struct touched *slot = 0;
 
@@ -427,6 +493,125 @@ SEC("tp/syscalls/sys_exit_unlink")
 int exit_call(struct trace_event_raw_sys_exit *context)
 {
 	return finished(context->ret);
+}
+
+/*
+ * A system call returns, any of any process: the only way to see the end of those that 32-bit programs make. It stays
+ * short for all others.
+ */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	if (!in_32_bit_call(task))
+		return 0;
+	/* Nothing was touched: it failed, or its filesystem sets no time. */
+	if (!bpf_map_lookup_elem(&deletions, &thread) && !begin_32_bit_call())
+		return 0;
+	return finished(result);
+}
+
+/* struct filename of a request: since 7.0 in a struct of its own. */
+#define FILENAME(operation, field)                                                                            \
+	({                                                                                                    \
+		struct filename *filename_;                                                                   \
+		if (bpf_core_field_exists((operation)->field))                                                \
+			filename_ = BPF_CORE_READ(operation, field);                                          \
+		else                                                                                          \
+			filename_ = BPF_CORE_READ(since_7_0(operation), field.__incomplete_filename);         \
+		filename_;                                                                                    \
+	})
+#define since_7_0(operation)                                                                                  \
+	_Generic((operation), struct io_unlink * : (struct io_unlink___since_7_0 *)(operation),                \
+		 struct io_rename * : (struct io_rename___since_7_0 *)(operation))
+
+static __always_inline void copy_filename(char *to, struct filename *filename)
+{
+	bpf_probe_read_kernel_str(to, EBEE_PATH_MAX, BPF_CORE_READ(filename, name));
+}
+
+/* io_uring takes a request; the directory descriptor and the names are in the part of it that belongs to the operation. */
+static __always_inline int submitted(__u64 address)
+{
+	struct io_kiocb *submitted = (struct io_kiocb *)address;
+	__u8 operation = BPF_CORE_READ(submitted, opcode);
+	struct io_unlink *unlink = (void *)address;
+	struct io_rename *rename = (void *)address;
+	struct request *request;
+	__u32 how;
+
+	if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
+		how = BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK;
+	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT) &&
+		 !(BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE))
+		how = EBEE_RENAME;
+	else
+		return 0;
+	bpf_map_update_elem(&requests, &address, &no_request, BPF_ANY);
+	request = bpf_map_lookup_elem(&requests, &address);
+	if (!request)
+		return 0;
+	request->deletion.how = how;
+	request->deletion.via = EBEE_IO_URING;
+	request->deletion.name = address_of(request->name);
+	if (how == EBEE_RENAME) {
+		request->deletion.directory = BPF_CORE_READ(rename, new_dfd);
+		request->deletion.source_directory = BPF_CORE_READ(rename, old_dfd);
+		request->deletion.source_name = address_of(request->source_name);
+		copy_filename(request->name, FILENAME(rename, newpath));
+		copy_filename(request->source_name, FILENAME(rename, oldpath));
+	} else {
+		request->deletion.directory = BPF_CORE_READ(unlink, dfd);
+		copy_filename(request->name, FILENAME(unlink, filename));
+	}
+	return 0;
+}
+
+static __always_inline int completed(__u64 address, int result)
+{
+	struct io_kiocb *request = (struct io_kiocb *)address;
+	__u8 operation;
+
+	if (!address)
+		return 0;
+	operation = BPF_CORE_READ(request, opcode);
+	if (operation != bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT) &&
+	    operation != bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT))
+		return 0;
+	if (find_deletion(address))
+		report(address, result);
+	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
+		count_missed(); /* of a rename nobody knows whether it replaced anything */
+	bpf_map_delete_elem(&requests, &address);
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(submit_req, struct io_kiocb *request)
+{
+	return submitted(address_of(request));
+}
+
+/* As it is called before 6.3. */
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(submit_sqe, struct io_kiocb *request)
+{
+	return submitted(address_of(request));
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(complete_entry, void *ring, void *request, struct io_uring_cqe *entry)
+{
+	return completed((__u64)request, BPF_CORE_READ(entry, res));
+}
+
+/* As its arguments are before 6.13. */
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(complete_values, void *ring, void *request, __u64 user_data, int result)
+{
+	return completed((__u64)request, result);
 }
 
 SEC("tp_btf/ext4_unlink_enter")

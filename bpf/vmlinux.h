@@ -298,9 +298,6 @@ struct linux_binprm {
 	const char *interp;
 };
 
-struct io_cqe {
-	int res;
-};
 struct io_uring_cqe {
 	int res;
 };
@@ -326,6 +323,19 @@ struct io_rename {
 	struct filename *newpath;
 	int flags;
 };
+
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+struct io_unlink___since_7_0 {
+	struct delayed_filename filename;
+};
+struct io_rename___since_7_0 {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+/* The values are relocated too. */
+enum io_uring_op { IORING_OP_RENAMEAT = 35, IORING_OP_UNLINKAT = 36 };
 
 struct trace_entry {
 	unsigned short type;

@@ -42,6 +42,6 @@ extension Configuration {
     func programSettings(_ recording: Recording) -> ProgramSettings {
         ProgramSettings(
             ringBytes: self[recording].ringBytes, argumentBytes: argumentBytes, failed: self[recording].failed,
-            rung: self[recording].hooks)
+            calls32Bit: calls32Bit, rung: self[recording].hooks)
     }
 }

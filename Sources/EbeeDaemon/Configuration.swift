@@ -29,6 +29,8 @@ public struct Configuration: Sendable, Equatable {
     public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
+    /// What 32-bit system calls delete is recorded too where that slows all system calls.
+    public var calls32Bit = true
     /// Events that may wait for the journal before they are folded.
     public var journalBacklog = 20000
     /// Where the socket is.
@@ -147,7 +149,7 @@ private enum Schema {
     static var sections: [String: [String: Setting]] {
         [
             "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
-            "deletes": stream(\.deletes, .deletes),
+            "deletes": stream(\.deletes, .deletes).merging(["calls_32_bit": .bool(\.calls32Bit)]) { $1 },
             "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).

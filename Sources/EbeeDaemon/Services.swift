@@ -146,6 +146,7 @@ extension Configuration {
             if new.failed != old.failed { keys.append("\(name).failed") }
             if new.hooks != old.hooks { keys.append("\(name).hooks") }
         }
+        if calls32Bit != old.calls32Bit { keys.append("deletes.calls_32_bit") }
         if argumentBytes != old.argumentBytes { keys.append("exec.argument_bytes") }
         if socket != old.socket { keys.append("server.socket") }
         if group != old.group { keys.append("server.group") }

@@ -25,8 +25,8 @@ extension Hook: CustomStringConvertible {
 
 /// What a program needs of a kernel; features are asked for, never versions.
 enum Need: Sendable {
-    /// A tracepoint whose arguments BPF can take.
-    case tracepoint(String)
+    /// A tracepoint whose arguments BPF can take; where their number tells which they are, as many.
+    case tracepoint(String, arguments: Int? = nil)
     /// A function that can be hooked.
     case function(String)
     /// kprobes that a BPF program can be attached to (kernel: CONFIG_KPROBE_EVENTS).
@@ -43,8 +43,8 @@ public struct Rung: Sendable {
     var needs: [Need] = []
     /// Where a program is attached instead of where its section says: to those of these that exist.
     var places: [String: [Hook]] = [:]
-    /// Programs that add facts, each where its hook exists.
-    var facts: [String: Need] = [:]
+    /// Programs that add facts, each where one of its hooks exists.
+    var facts: [String: [Need]] = [:]
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
     /// What this rung costs, or can't see, in words; `present` are the programs that are loaded.
@@ -137,9 +137,9 @@ public enum Recording: Sendable, CaseIterable {
         Rung(
             name: "fentry",
             programs: Set(operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] }),
-            failures: [Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })]
+            facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
         ) { present in
-            functionLimits(seesFailures: deleteFunctions.contains { present.contains("fexit_\($0)") })
+            functionLimits(seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
         },
         Rung(
             name: "kprobe",
@@ -151,45 +151,65 @@ public enum Recording: Sendable, CaseIterable {
                 "kretprobe_path": operations.map { .exit("security_path_\($0)") },
                 "kprobe_entered": [.entry("vfs_unlink"), .entry("vfs_rmdir")],
                 "kretprobe_left": operations.map { .exit("vfs_\($0)") },
-                "kretprobe_failed": deleteFunctions.map { .exit($0) },
+                "kretprobe_returned": deleteFunctions.map { .exit($0) },
             ],
-            failures: [["kretprobe_failed": deleteFunctions.map { .function($0) }]]
+            facts: ["kretprobe_returned": deleteFunctions.map { .function($0) }]
         ) { present in
-            functionLimits(seesFailures: present.contains("kretprobe_failed"))
+            functionLimits(seesReturns: present.contains("kretprobe_returned"))
         },
         Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
             places: ["exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
             facts: [
-                "touch_ext4": .tracepoint("ext4_unlink_enter"), "touch_ctime": .tracepoint("inode_set_ctime_to_ts"),
-                "touch_ctime_multigrain": .tracepoint("ctime_ns_xchg"),
-                "touch_ctime_unchanged": .tracepoint("ctime_xchg_skip"),
-            ]
-        ) { present in
-            var limits = [
-                slowCalls,
-                "deletions through io_uring and through 32-bit system calls",
-                "a path that leads through a symbolic link shows as it was given",
-                "renames that fail",
-                "on overlayfs: what was only in a lower layer, when a rename replaces it, and its inode, size and owner",
-            ]
-            if !present.contains("touch_ctime") {
-                limits.append(
-                    "files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts, Linux 6.13)")
-                if present.contains("touch_ext4") {
-                    limits.append("inode, size, owner, mode and links of deleted files that are not on ext4")
-                } else {
-                    limits.append("inode, size, owner, mode and links of deleted files")
-                }
-            }
-            return limits
-        },
+                "touch_ext4": [.tracepoint("ext4_unlink_enter")],
+                "touch_ctime": [.tracepoint("inode_set_ctime_to_ts")],
+                "touch_ctime_multigrain": [.tracepoint("ctime_ns_xchg")],
+                "touch_ctime_unchanged": [.tracepoint("ctime_xchg_skip")],
+                "submit_req": [.tracepoint("io_uring_submit_req", arguments: 1)],
+                "submit_sqe": [.tracepoint("io_uring_submit_sqe", arguments: 2)],
+                "complete_entry": [.tracepoint("io_uring_complete", arguments: 3)],
+                "complete_values": [.tracepoint("io_uring_complete", arguments: 7)],
+                exit32BitCall: [.function("__ia32_sys_unlink")],
+            ],
+            limits: callLimits),
     ]
 
-    private static func functionLimits(seesFailures: Bool) -> [String] {
-        seesFailures
+    /// What alone sees 32-bit system calls on the last rung, and what that costs.
+    static let exit32BitCall = "exit_32_bit"
+
+    private static func functionLimits(seesReturns: Bool) -> [String] {
+        seesReturns
             ? ["deletions that fail, through io_uring", "renames that fail before the filesystem is asked"]
             : ["deletions that fail"]
+    }
+
+    @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
+        let (sees32Bit, seesInodes) = (present.contains(exit32BitCall), present.contains("touch_ctime"))
+        let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe"])
+        let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values"])
+        var limits = [slowCalls]
+        limits.append(
+            sees32Bit
+                ? "seeing 32-bit system calls too (deletes.calls_32_bit) slows every one by as much again"
+                : "deletions through 32-bit system calls")
+        limits.append(
+            seesSubmissions && seesCompletions
+                ? "io_uring requests that ask for no completion (IOSQE_CQE_SKIP_SUCCESS)" : "deletions through io_uring")
+        limits += [
+            "a path that leads through a symbolic link shows as it was given, where the filesystem it leads to is mounted "
+                + "more than once or nothing is known of the file",
+            "renames that fail",
+            "on overlayfs: what was only in a lower layer, when a rename replaces it, and its inode, size and owner",
+        ]
+        if !seesInodes {
+            limits.append(
+                "files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts)")
+            limits.append(
+                present.contains("touch_ext4")
+                    ? "inode, size, owner, mode and links of deleted files that are not on ext4, and of directories"
+                    : "inode, size, owner, mode and links of deleted files and directories")
+        }
+        return limits
     }
 }
 
@@ -214,11 +234,21 @@ public enum Recording: Sendable, CaseIterable {
     func meets(_ need: Need) -> Bool {
         switch need {
         // A tracepoint that BPF can take the arguments of is a type `btf_trace_NAME`.
-        case .tracepoint(let name):
-            unsafe btf__find_by_name_kind(btf, "btf_trace_" + name, UInt32(BTF_KIND_TYPEDEF)) > 0
+        case .tracepoint(let name, let arguments):
+            count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
         case .kprobes: unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
         }
+    }
+
+    /// How many arguments a tracepoint has, as pointer to a function whose first one is its own; nil where there is none.
+    private func count(argumentsOf tracepoint: String) -> Int? {
+        let identifier = unsafe btf__find_by_name_kind(btf, "btf_trace_" + tracepoint, UInt32(BTF_KIND_TYPEDEF))
+        guard identifier > 0, let type = unsafe btf__type_by_id(btf, UInt32(identifier)),
+            let pointer = unsafe btf__type_by_id(btf, type.pointee.type),
+            let prototype = unsafe btf__type_by_id(btf, pointer.pointee.type)
+        else { return nil }
+        return unsafe Int(btf_vlen(prototype)) - 1
     }
 
     /// The names of a function's parameters; none where there is no such function.

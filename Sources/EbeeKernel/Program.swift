@@ -13,14 +13,17 @@ public struct ProgramSettings: Sendable {
     public var argumentBytes: Int
     /// Also record what fails.
     public var failed: Bool
+    /// Also see what 32-bit system calls delete, where that has a price.
+    public var calls32Bit: Bool
     /// The only rung to use; nil: the best that the kernel takes.
     public var rung: String?
 
     /// Settings within the ranges that the configuration allows.
-    public init(ringBytes: Int, argumentBytes: Int, failed: Bool, rung: String? = nil) {
+    public init(ringBytes: Int, argumentBytes: Int, failed: Bool, calls32Bit: Bool = true, rung: String? = nil) {
         self.ringBytes = ringBytes
         self.argumentBytes = argumentBytes
         self.failed = failed
+        self.calls32Bit = calls32Bit
         self.rung = rung
     }
 }
@@ -75,7 +78,8 @@ public struct Program: ~Copyable {
         _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes
     ) throws(SystemError) {
         for need in rung.needs where !types.meets(need) { throw SystemError("need \(need)", errno: ENOENT) }
-        let facts = Set(rung.facts.filter { types.meets($0.value) }.keys)
+        var facts = Set(rung.facts.filter { _, needs in needs.contains { types.meets($0) } }.keys)
+        if !settings.calls32Bit { facts.remove(Recording.exit32BitCall) }
         var alternatives: [Set<String>] = []
         for failures in settings.failed ? rung.failures : [] {
             let available = failures.filter { _, needs in needs.isEmpty || needs.contains { types.meets($0) } }
@@ -110,7 +114,8 @@ public struct Program: ~Copyable {
                 arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failed ? 1 : 0,
                 dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
                 rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
-                rename_arguments: UInt32(types.parameters(of: "vfs_rename").count)))
+                rename_arguments: UInt32(types.parameters(of: "vfs_rename").count),
+                calls_32_bit: additions.contains(Recording.exit32BitCall) ? 1 : 0, padding: 0))
         let loaded = try opened.load()
         let tracefs = try Tracefs()
         // Of the places, those that this kernel has.

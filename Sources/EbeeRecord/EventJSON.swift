@@ -99,7 +99,7 @@ extension JSONWriter {
         string("type", EventName.fileType(victim.mode))
         number("inode", victim.inode)
         string("device", "\(victim.device >> 20):\(victim.device & 0xfffff)")
-        number("size", victim.size)
+        if !record.victimHas(EBEE_SIZE_UNKNOWN) { number("size", victim.size) }
         let octal = String(victim.mode & 0o7777, radix: 8)
         string("mode", String(repeating: "0", count: max(0, 4 - octal.utf8.count)) + octal)
         number("owner", victim.owner)

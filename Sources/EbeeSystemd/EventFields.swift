@@ -26,7 +26,7 @@ extension JournalEntry {
         field("EBEE_RESULT", EventName.result(fixed.result))
         if record.victimHas(EBEE_VICTIM_KNOWN) {
             field("EBEE_INODE", fixed.victim.inode)
-            field("EBEE_SIZE", fixed.victim.size)
+            if !record.victimHas(EBEE_SIZE_UNKNOWN) { field("EBEE_SIZE", fixed.victim.size) }
         }
         if let process {
             let bytes = unsafe process.bytes.span.bytes
