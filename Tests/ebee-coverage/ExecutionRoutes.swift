@@ -9,6 +9,9 @@ private let plainExecutions: [Route] = [
     .execution(
         "execve-relative", [.program("p")], "cd {} exec ./p ./p", [.run("{}/p", "./p", directory: "{}")]),
     .execution("path-search", [.program("p")], "path {} execvp p p x", [.run("{}/p", "p x")]),
+    .execution(
+        "path-search-in-the-second", [.directory("d"), .program("p")], "path {}/d:{} execvp p p x",
+        [.run("{}/d/p", "p x", fails: ENOENT), .run("{}/p", "p x")]),
     .execution("execveat", [.program("p")], "execveat {} p p y", [.run("{}/p", "p y")]),
     .execution("fexecve", [.program("p")], "fexecve {}/p p z", [.run("{}/p", "p z")]),
     .execution("memfd", [.program("p")], "memfd {}/p p", [.run("/memfd:act", "p")]),
@@ -75,9 +78,11 @@ private let circumstances: [Route] = [
 
 private let executionsThatFail: [Route] = [
     .execution("exec-enoent", [], "exec {}/none none", fails: ENOENT, [.run("{}/none", "none")]),
+    .execution("exec-enoent-relative", [], "cd {} exec ./none none", fails: ENOENT, [.run("{}/none", "none")]),
     .execution("exec-eacces", [.file("closed")], "exec {}/closed x", fails: EACCES, [.run("{}/closed", "x")]),
     .execution("exec-enoexec", [.text("x", "no program\n")], "exec {}/x x", fails: ENOEXEC, [.run("{}/x", "x")]),
-    .execution("exec-e2big", [], "many-arguments 4 131072", fails: E2BIG, [.runMany(4, length: 131072)]),
+    .execution(
+        "exec-e2big", [], "many-arguments 4 131072", fails: E2BIG, [.runMany(4, length: 131072, as: "/proc/self/exe")]),
 ]
 
 private let endings: [Route] = [

@@ -104,6 +104,8 @@ struct Expected {
     var directory: String?
     var interpreter: String?
     var effectiveUser = 0
+    /// What came of it, where it isn't what came of the last.
+    var errno: Int32?
     /// In nanoseconds, at least.
     var duration = 0
 
@@ -137,17 +139,18 @@ struct Expected {
 
     static func run(
         _ executable: String, _ arguments: String, directory: String? = nil, interpreter: String? = nil,
-        effectiveUser: Int = 0, lived duration: Int = 0, unit: String? = nil, container: String? = nil,
+        effectiveUser: Int = 0, fails errno: Int32? = nil, lived duration: Int = 0, unit: String? = nil,
+        container: String? = nil,
         cgroup: String? = nil
     ) -> Expected {
         Expected(
             kind: .execution, executable: executable, arguments: arguments, directory: directory,
-            interpreter: interpreter, effectiveUser: effectiveUser, duration: duration, unit: unit,
+            interpreter: interpreter, effectiveUser: effectiveUser, errno: errno, duration: duration, unit: unit,
             container: container, cgroup: cgroup)
     }
 
     /// `many-arguments` of ebee-act.
-    static func runMany(_ count: Int, length: Int) -> Expected {
-        Expected(kind: .execution, executable: "{act}", manyArguments: (count, length))
+    static func runMany(_ count: Int, length: Int, as executable: String = "{act}") -> Expected {
+        Expected(kind: .execution, executable: executable, manyArguments: (count, length))
     }
 }
