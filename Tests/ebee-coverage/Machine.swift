@@ -1,7 +1,7 @@
 import Glibc
 
 /// Where the routes are: a tmpfs and an ext4 of their own in this process's mount namespace, and cgroups. A process that
-/// is killed takes all of it with it, but for an empty directory.
+/// is killed takes all of it with it, but for a directory and cgroups that are empty.
 final class Machine {
     /// A tmpfs.
     let base: [UInt8]
@@ -139,11 +139,13 @@ struct Cgroups {
     /// The directory of a cgroup at this path, with those above it.
     mutating func make(_ path: String, _ version: Version) throws -> [UInt8] {
         guard var directory = try roots[version]?.get() else { throw Failure("no cgroups", 0) }
-        for name in path.split(separator: "/") {
+        let names = path.split(separator: "/")
+        for (index, name) in names.enumerated() {
             directory = directory / String(name)
-            if unsafe access(cString(directory), F_OK) == 0 { continue }
-            try System.directory(directory)
-            made.append(directory)
+            let isThere = unsafe access(cString(directory), F_OK) == 0
+            if !isThere { try System.directory(directory) }
+            // The innermost is nobody else's: one that a killed run left behind goes as well.
+            if !isThere || index == names.count - 1 { made.append(directory) }
         }
         return directory
     }
