@@ -128,6 +128,12 @@ struct Cgroups {
         }
         let target = base / type
         do {
+            // With systemd in cgroup v2, what units there are is said there, whatever else is mounted.
+            if version == .v1 {
+                let own = String(decoding: try System.content(Array("/proc/self/cgroup".utf8)), as: UTF8.self)
+                let isUnified = own.split(separator: "\n").contains { $0.hasPrefix("0::") && $0 != "0::/" }
+                if isUnified { throw Failure("the units of this machine are in cgroup v2", 0) }
+            }
             try System.directory(target)
             try System.mount(type: type, at: target, options: options)
             return .success(target)

@@ -68,11 +68,8 @@ final class Performance {
             self.child = child
             pid = Int64(child.pid)
             if route.isOlder { try child.listen { $0.output.contains(UInt8(ascii: "\n")) } }
-        } catch let failure as Failure where route.mayBeRefused && failure.errno != 0 {
-            refusal = failure.description
         } catch let failure as Failure {
-            // Without mkfs.ext4 there is no errno.
-            if route.filesystem == .ext4 { refusal = failure.description } else { error = failure.description }
+            if route.mayBeRefused { refusal = failure.description } else { error = failure.description }
         }
         try Interruption.check()
     }
