@@ -159,7 +159,8 @@ static int act(const char *name)
     if (!strcmp(name, "uring") || !strcmp(name, "i386")) {
         const char *call = argument(0), *path = argument(1), *other = arguments[2];
 
-        look(AT_FDCWD, other ? other : path);
+        if (strcmp(call, "execve"))
+            look(AT_FDCWD, other ? other : path);
         return (*name == 'u' ? through_uring : through_i386)(call, path, other);
     }
     if (!strcmp(name, "exec"))

@@ -105,7 +105,7 @@ struct Coverage: ParsableCommand {
         Report.progress("asking what was recorded")
         let events = try daemon.everything(marker: machine.base / "marker", act: act)
         let status = Status(json: try daemon.status())
-        let judge = Judge(limits: status.limits("exec") + status.limits("deletes"))
+        let judge = Judge(deletionLimits: status.limits("deletes"), executionLimits: status.limits("exec"))
         var report = Report(isJSON: json)
         for event in events where event.kind == "lost" { Report.progress("lost: \(event.json)") }
         for made in performances { add(made, judge, events, to: &report) }

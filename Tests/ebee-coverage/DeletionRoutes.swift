@@ -129,6 +129,9 @@ private let actors: [Route] = [
         "io_uring-unlink", [.file("x")], "uring unlink {}/x", [.unlink("{}/x", via: "io_uring")], unseen: ["io_uring"],
         refusals: withoutRing),
     .deletion(
+        "io_uring-unlink-relative", [.file("x")], "cd {} uring unlink x", [.unlink("{}/x", via: "io_uring")],
+        unseen: ["io_uring"], refusals: withoutRing),
+    .deletion(
         "io_uring-rmdir", [.directory("d")], "uring rmdir {}/d", [.rmdir("{}/d", via: "io_uring")],
         unseen: ["io_uring"], refusals: withoutRing),
     .deletion(
@@ -178,5 +181,11 @@ private let deletionsThatFail: [Route] = [
         [.unlink("{}/m/x")]),
     .deletion(
         "enotempty", [.directory("d"), .file("d/x")], "rmdir {}/d", fails: ENOTEMPTY, [.rmdir("{}/d")]),
+    .deletion(
+        "io_uring-enoent", [], "uring unlink {}/none", fails: ENOENT, [.unlink("{}/none", via: "io_uring")],
+        unseen: ["io_uring"], refusals: withoutRing),
+    .deletion(
+        "i386-enoent", [], "i386 unlink {}/none", fails: ENOENT, [.unlink("{}/none")], unseen: ["32-bit"],
+        refusals: [ENOSYS]),
     .deletion("ebusy", [.directory("m"), .tmpfs("m")], "rmdir {}/m", fails: EBUSY, [.rmdir("{}/m")]),
 ]

@@ -52,6 +52,9 @@ private let circumstances: [Route] = [
         "i386-program", [.program("p", machine: .i386)], "exec {}/p p one", [.run("{}/p", "p one")],
         refusals: [ENOEXEC]),
     .execution(
+        "i386-execve", [.program("p")], "i386 execve {}/p", [.run("{}/p", "{}/p")], unseen: ["32-bit"],
+        refusals: [ENOSYS]),
+    .execution(
         "chroot-exec", [.directory("root"), .program("root/p")], "chroot {}/root exec /p p",
         [.run("{}/root/p", "p", directory: "{}/root")]),
     .execution("pid-namespace-exec", [.program("p")], "pidns tell exec {}/p p", [.run("{}/p", "p")]),
@@ -81,6 +84,9 @@ private let executionsThatFail: [Route] = [
     .execution("exec-enoent-relative", [], "cd {} exec ./none none", fails: ENOENT, [.run("{}/none", "none")]),
     .execution("exec-eacces", [.file("closed")], "exec {}/closed x", fails: EACCES, [.run("{}/closed", "x")]),
     .execution("exec-enoexec", [.text("x", "no program\n")], "exec {}/x x", fails: ENOEXEC, [.run("{}/x", "x")]),
+    .execution(
+        "i386-execve-enoent", [], "i386 execve {}/none", fails: ENOENT, [.run("{}/none", "{}/none")],
+        unseen: ["32-bit"], refusals: [ENOSYS]),
     .execution(
         "exec-e2big", [], "many-arguments 4 131072", fails: E2BIG, [.runMany(4, length: 131072, as: "/proc/self/exe")]),
 ]
