@@ -29,5 +29,26 @@ extension KernelSuites {
             #expect(routes.contains { $0["result"] == .string("passed") })
             #expect(coverage.status == (all["failed"] == .integer(0) ? 0 : 1), "\(coverage.errorText)")
         }
+
+        /// What stands between it and ebeectl, as a script of sed, and the route that must fail then.
+        static let lies = [
+            ("/unlink.x/p", "unlink"),  // twice
+            ("/open-file/d", "open-file"),  // not at all
+            (#"/rmdir.d/s/"pid":\([0-9]*\)/"pid":1\1/"#, "rmdir"), (#"s/"size":4/"size":5/"#, "unlink"),
+            (#"s/"links":1/"links":0/"#, "one-of-two-links"), (#"s/"type":"fifo"/"type":"file"/"#, "fifo"),
+            (#"s/"args_count":2/"args_count":3/"#, "vfork"), (#"s/"exit_code":3/"exit_code":0/"#, "exit-3"),
+        ]
+
+        @Test("a report that is wrong in one thing fails the route", arguments: lies)
+        func lie(_ script: String, _ route: String) throws {
+            let place = try Place()
+            let liar = try place.file("ebeectl", mode: 0o755)
+            try "#!/bin/sh\n'\(Binary.ebeectl)' \"$@\" | sed '\(script)'\n"
+                .write(toFile: liar, atomically: false, encoding: .utf8)
+            let coverage = try run(
+                Binary.coverage, "--json", "--ebeed", Binary.ebeed, "--ebeectl", liar, "--act", Binary.act, route)
+            #expect(coverage.text.contains(#""result":"failed""#), "\(coverage.text)\(coverage.errorText)")
+            #expect(coverage.status == 1)
+        }
     }
 }

@@ -13,9 +13,11 @@ struct Report {
 
     var hasFailed: Bool { counts[.failed, default: 0] > 0 }
 
+    private static let start = monotonic()
+
     /// Standard error, so that standard output is what came out and nothing else.
     static func progress(_ text: String) {
-        let line = Array("ebee-coverage: \(text)\n".utf8)
+        let line = Array("ebee-coverage: after \(Int(monotonic() - start)) s: \(text)\n".utf8)
         _ = unsafe write(2, line, line.count)
     }
 
