@@ -77,6 +77,12 @@ let package = Package(
         .executableTarget(
             name: "ebee-load", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/ebee-load", swiftSettings: strict),
+        .executableTarget(
+            name: "ebee-coverage",
+            dependencies: [
+                "EbeeProtocol", "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/ebee-coverage", swiftSettings: strict),
         .testTarget(name: "EbeeSystemTests", swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
         .target(

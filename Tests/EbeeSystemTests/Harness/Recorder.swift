@@ -8,6 +8,7 @@ enum Binary {
     static let ebeectl = path("EBEE_EBEECTL", "ebeectl")
     static let act = built("ebee-act")
     static let load = built("ebee-load")
+    static let coverage = built("ebee-coverage")
 
     /// The package: this file lies three directories below it.
     static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

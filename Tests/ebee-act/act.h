@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef EBEE_ACT_H
+#define EBEE_ACT_H
+
+#include <stdbool.h>
+
+/* What follows the word at hand, up to NULL; and the one of it with this index, or the usage. */
+extern char **arguments;
+const char *argument(int index);
+
+/* Set by prefixes: the action is a second thread's; what is deleted is printed before. */
+extern bool on_thread, describes;
+
+/* Obeys a prefix: how many words it takes; 0 if the word is none. */
+int prefix(const char *name);
+
+/* The ids of this thread, as those who started this program know them; the first before anything else. */
+void remember_process_ids(void);
+void own_ids(int *pid, int *tid);
+
+/* Both take one of unlink, rmdir, rename; `other` is the new name of a rename. They return 0, or -1 and errno. */
+
+/* Through io_uring: no system call of this thread deletes, a worker of the kernel does. */
+int through_uring(const char *name, const char *path, const char *other);
+
+/* Through the system calls of i386, and also unlinkat, renameat, renameat2; there, of paths that begin where `.` does.
+ */
+int through_i386(const char *name, const char *path, const char *other);
+
+#endif
