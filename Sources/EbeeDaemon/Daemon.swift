@@ -72,8 +72,10 @@ struct Daemon {
 
         let journal = try JournalService(
             recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)
+        let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger)
         let report = StatusSource(
-            started: started, recorded: recorded, drains: drains, journal: journal, configuration: configuration)
+            started: started, recorded: recorded, drains: drains, journal: journal, selfTest: selfTest,
+            configuration: configuration)
         let server = Server(
             listener: listener,
             sources: zip(recorded, drains).map { recorded, service in
@@ -82,7 +84,7 @@ struct Daemon {
                     recordingSince: recorded.since, unmarked: { service.drain.unmarked })
             },
             doorbell: doorbell, limits: configuration.serverLimits, logger: logger, status: { report.make() })
-        let reloader = ReloadService(current: configuration, load: reload, logger: logger) { new in
+        let reloader = ReloadService(current: configuration, load: reload, selfTest: selfTest, logger: logger) { new in
             Self.level.withLock { $0 = new.logLevel }
             journal.set(new.journalSettings)
             report.set(new)
@@ -91,7 +93,7 @@ struct Daemon {
         services += drains.map { .init(service: $0) }
         services.append(.init(service: journal))
         services.append(.init(service: reloader))
-        services.append(.init(service: ReadinessService(drains: drains, sources: recorded)))
+        services.append(.init(service: ReadinessService(drains: drains, sources: recorded, selfTest: selfTest)))
         services.append(.init(service: server))
 
         var group = ServiceGroupConfiguration(
@@ -120,6 +122,12 @@ extension Recording {
 }
 
 extension Configuration {
+    /// Where ebeed may write: what the service manager made for it (systemd.exec(5), RuntimeDirectory=), or where its socket is.
+    var ownDirectory: String {
+        if let made = unsafe getenv("RUNTIME_DIRECTORY") { return unsafe String(cString: made) }
+        return String(socket[..<(socket.lastIndex(of: "/") ?? socket.startIndex)])
+    }
+
     var serverLimits: ServerLimits { ServerLimits(clients: clients, requests: requests, requestBytes: requestBytes) }
 
     var journalSettings: JournalWriter.Settings {

@@ -39,11 +39,16 @@ public struct Ebeed: AsyncParsableCommand {
     @Flag(help: "Check configuration and kernel, say what would work and why, and exit.")
     var check = false
 
+    /// What the child of the self-test is told.
+    @Option(name: .customLong(String(SelfTest.argument.dropFirst(2))), help: .hidden)
+    var selfTestDeletion: String?
+
     /// What ArgumentParser fills in.
     public init() {}
 
     /// Checks or records, until it is told to stop.
     public mutating func run() async throws {
+        if let selfTestDeletion { throw ExitCode(unsafe unlink(selfTestDeletion) == 0 ? EXIT_SUCCESS : EXIT_FAILURE) }
         // A client, or a reader of the log, that goes away is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         // Until the part that reloads is there, a reload has nothing to do, and must not end the process.

@@ -87,10 +87,12 @@ final class JournalService: Service {
 struct ReadinessService: Service {
     let drains: [DrainService]
     let sources: [Daemon.Recorded]
+    let selfTest: SelfTest
 
     func run() async throws {
+        await cancelWhenGracefulShutdown { await selfTest.run() }
         let hooks = sources.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ")
-        ServiceManager.notify("READY=1\nSTATUS=Recording \(hooks).")
+        ServiceManager.notify("READY=1\nSTATUS=\(selfTest.complaint ?? "Recording \(hooks).")")
         let interval = ServiceManager.watchdogInterval
         let pause = Duration.microseconds(Int64(clamping: (interval ?? 60_000_000) / 3))
         try? await cancelWhenGracefulShutdown {
@@ -111,6 +113,7 @@ struct ReadinessService: Service {
 struct ReloadService: Service {
     let current: Configuration
     let load: @Sendable () throws -> Configuration
+    let selfTest: SelfTest
     let logger: Logger
     let apply: @Sendable (Configuration) -> Void
 
@@ -128,7 +131,8 @@ struct ReloadService: Service {
             } catch {
                 logger.error("configuration not reloaded, the old one stays: \(error)")
             }
-            ServiceManager.notify("READY=1")
+            await selfTest.run()
+            ServiceManager.notify("READY=1\n" + (selfTest.complaint.map { "STATUS=\($0)" } ?? ""))
         }
     }
 }
@@ -160,16 +164,18 @@ final class StatusSource: Sendable {
     private let recorded: [Daemon.Recorded]
     private let drains: [DrainService]
     private let journal: JournalService
+    private let selfTest: SelfTest
     private let configuration: Mutex<Configuration>
 
     init(
         started: UInt64, recorded: [Daemon.Recorded], drains: [DrainService], journal: JournalService,
-        configuration: Configuration
+        selfTest: SelfTest, configuration: Configuration
     ) {
         self.started = started
         self.recorded = recorded
         self.drains = drains
         self.journal = journal
+        self.selfTest = selfTest
         self.configuration = Mutex(configuration)
     }
 
@@ -193,6 +199,7 @@ final class StatusSource: Sendable {
                 StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
                     programs: recorded.programs.map { ($0.name, $0.verifiedInstructions) },
+                    selfTest: selfTest.finding(recorded.recording.stream),
                     lost: service.drain.losses.events, window: recorded.window.state,
                     maximumAge: recorded.window.maximumAge / 1_000_000_000)
             }, journal: journal)

@@ -13,6 +13,8 @@ public struct StatusReport: Sendable {
         public let limits: [String]
         /// The BPF programs: their names, and how many instructions the verifier went through where the kernel tells.
         public let programs: [(name: String, verifiedInstructions: Int?)]
+        /// What the last self-test found; nil while there was none.
+        public let selfTest: SelfTest?
         /// Events that are known to be lost.
         public let lost: UInt64
         /// What it remembers.
@@ -23,16 +25,23 @@ public struct StatusReport: Sendable {
         /// All of it, as it was found.
         public init(
             stream: String, rung: String, limits: [String], programs: [(name: String, verifiedInstructions: Int?)],
-            lost: UInt64, window: Window.State, maximumAge: UInt64
+            selfTest: SelfTest?, lost: UInt64, window: Window.State, maximumAge: UInt64
         ) {
             self.stream = stream
             self.rung = rung
             self.limits = limits
             self.programs = programs
+            self.selfTest = selfTest
             self.lost = lost
             self.window = window
             self.maximumAge = maximumAge
         }
+    }
+
+    /// Whether an event of ebeed's own came out of the window, or why not.
+    public enum SelfTest: Sendable {
+        case passed
+        case failed(String)
     }
 
     /// What became of the events on their way to the journal.
@@ -113,6 +122,16 @@ public struct StatusReport: Sendable {
         writer.beginObject()
         writer.string("stream", stream.stream)
         writer.string("rung", stream.rung)
+        if let selfTest = stream.selfTest {
+            writer.beginObject("self_test")
+            switch selfTest {
+            case .passed: writer.bool("passed", true)
+            case .failed(let reason):
+                writer.bool("passed", false)
+                writer.string("reason", reason)
+            }
+            writer.endObject()
+        }
         writer.number("events", stream.window.events + stream.window.evicted)
         writer.number("lost", stream.lost)
         writer.beginObject("window")

@@ -126,30 +126,30 @@ private let actors: [Route] = [
     .deletion("older-process", [.file("x")], "wait unlink {}/x", [.unlink("{}/x")], isOlder: true),
     .deletion("pid-namespace", [.file("x")], "pidns unlink {}/x", [.unlink("{}/x")]),
     .deletion(
-        "io_uring-unlink", [.file("x")], "uring unlink {}/x", [.unlink("{}/x", via: "io_uring")], unseen: ["io_uring"],
+        "io_uring-unlink", [.file("x")], "uring unlink {}/x", [.unlink("{}/x", via: "io_uring")], unseen: ["through io_uring"],
         refusals: withoutRing),
     .deletion(
         "io_uring-unlink-relative", [.file("x")], "cd {} uring unlink x", [.unlink("{}/x", via: "io_uring")],
-        unseen: ["io_uring"], refusals: withoutRing),
+        unseen: ["through io_uring"], refusals: withoutRing),
     .deletion(
         "io_uring-rmdir", [.directory("d")], "uring rmdir {}/d", [.rmdir("{}/d", via: "io_uring")],
-        unseen: ["io_uring"], refusals: withoutRing),
+        unseen: ["through io_uring"], refusals: withoutRing),
     .deletion(
         "io_uring-rename", [.file("new"), .file("old")], "uring rename {}/new {}/old",
-        [.rename("{}/old", by: "{}/new", via: "io_uring")], unseen: ["io_uring"], refusals: withoutRing),
+        [.rename("{}/old", by: "{}/new", via: "io_uring")], unseen: ["through io_uring"], refusals: withoutRing),
     .deletion(
-        "i386-unlink", [.file("x")], "i386 unlink {}/x", [.unlink("{}/x")], unseen: ["32-bit"], refusals: [ENOSYS]),
+        "i386-unlink", [.file("x")], "i386 unlink {}/x", [.unlink("{}/x")], unseen: ["through 32-bit"], refusals: [ENOSYS]),
     .deletion(
-        "i386-unlinkat", [.file("x")], "cd {} i386 unlinkat x", [.unlink("{}/x")], unseen: ["32-bit"],
+        "i386-unlinkat", [.file("x")], "cd {} i386 unlinkat x", [.unlink("{}/x")], unseen: ["through 32-bit"],
         refusals: [ENOSYS]),
     .deletion(
-        "i386-rmdir", [.directory("d")], "i386 rmdir {}/d", [.rmdir("{}/d")], unseen: ["32-bit"], refusals: [ENOSYS]),
+        "i386-rmdir", [.directory("d")], "i386 rmdir {}/d", [.rmdir("{}/d")], unseen: ["through 32-bit"], refusals: [ENOSYS]),
     .deletion(
         "i386-rename", [.file("new"), .file("old")], "i386 rename {}/new {}/old", [.rename("{}/old", by: "{}/new")],
-        unseen: ["32-bit"], refusals: [ENOSYS]),
+        unseen: ["through 32-bit"], refusals: [ENOSYS]),
     .deletion(
         "i386-renameat2", [.file("new"), .file("old")], "i386 renameat2 {}/new {}/old",
-        [.rename("{}/old", by: "{}/new")], unseen: ["32-bit"], refusals: [ENOSYS]),
+        [.rename("{}/old", by: "{}/new")], unseen: ["through 32-bit"], refusals: [ENOSYS]),
     .deletion(
         "unit-of-short-life", [.file("x"), .cgroup("system.slice/ebee-coverage-delete.service", .v2)],
         "cgroup {cgroup} unlink {}/x",
@@ -183,9 +183,9 @@ private let deletionsThatFail: [Route] = [
         "enotempty", [.directory("d"), .file("d/x")], "rmdir {}/d", fails: ENOTEMPTY, [.rmdir("{}/d")]),
     .deletion(
         "io_uring-enoent", [], "uring unlink {}/none", fails: ENOENT, [.unlink("{}/none", via: "io_uring")],
-        unseen: ["io_uring"], refusals: withoutRing),
+        unseen: ["through io_uring"], refusals: withoutRing),
     .deletion(
-        "i386-enoent", [], "i386 unlink {}/none", fails: ENOENT, [.unlink("{}/none")], unseen: ["32-bit"],
+        "i386-enoent", [], "i386 unlink {}/none", fails: ENOENT, [.unlink("{}/none")], unseen: ["through 32-bit"],
         refusals: [ENOSYS]),
     .deletion("ebusy", [.directory("m"), .tmpfs("m")], "rmdir {}/m", fails: EBUSY, [.rmdir("{}/m")]),
 ]

@@ -52,7 +52,7 @@ private let circumstances: [Route] = [
         "i386-program", [.program("p", machine: .i386)], "exec {}/p p one", [.run("{}/p", "p one")],
         refusals: [ENOEXEC]),
     .execution(
-        "i386-execve", [.program("p")], "i386 execve {}/p", [.run("{}/p", "{}/p")], unseen: ["32-bit"],
+        "i386-execve", [.program("p")], "i386 execve {}/p", [.run("{}/p", "{}/p")], unseen: ["in 32-bit"],
         refusals: [ENOSYS]),
     .execution(
         "chroot-exec", [.directory("root"), .program("root/p")], "chroot {}/root exec /p p",
@@ -86,7 +86,7 @@ private let executionsThatFail: [Route] = [
     .execution("exec-enoexec", [.text("x", "no program\n")], "exec {}/x x", fails: ENOEXEC, [.run("{}/x", "x")]),
     .execution(
         "i386-execve-enoent", [], "i386 execve {}/none", fails: ENOENT, [.run("{}/none", "{}/none")],
-        unseen: ["32-bit"], refusals: [ENOSYS]),
+        unseen: ["in 32-bit"], refusals: [ENOSYS]),
     .execution(
         "exec-e2big", [], "many-arguments 4 131072", fails: E2BIG, [.runMany(4, length: 131072, as: "/proc/self/exe")]),
 ]

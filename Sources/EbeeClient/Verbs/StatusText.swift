@@ -44,6 +44,10 @@ private func streamLines(_ stream: JSON, clock: ReaderClock) -> [String] {
         }
     var lines = [title]
     if let rung = stream["rung"]?.string { lines.append("  hook      \(shown(rung))") }
+    if let test = stream["self_test"] {
+        let failure = "BLIND: " + shown(test["reason"]?.string ?? "")
+        lines.append("  self-test \(test["passed"]?.bool == true ? "passed" : failure)")
+    }
     if let events = stream["events"]?.integer {
         let lost = stream["lost"]?.integer ?? 0
         let loss = lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST"

@@ -1,0 +1,117 @@
+import EbeeRecord
+import EbeeServer
+import EbeeWindow
+import Glibc
+import Logging
+import Synchronization
+
+/// Whether events really arrive. At start and at each reload a child of ebeed is executed and deletes a file, and both
+/// must come out of the windows: everything can be attached and healthy, and still blind.
+final class SelfTest: Sendable {
+    /// The hidden argument of ebeed that makes it the child: the file that follows is deleted.
+    static let argument = "--self-test-deletion"
+    /// How long the child and its events may take; a busy machine is not a blind one.
+    private static let patience = Duration.seconds(10)
+    private static let pause = Duration.milliseconds(20)
+
+    private let recorded: [Daemon.Recorded]
+    private let directory: String
+    private let logger: Logger
+    private let findings = Mutex<[String: StatusReport.SelfTest]>([:])
+
+    /// - Parameter directory: one that ebeed may write to.
+    init(_ recorded: [Daemon.Recorded], directory: String, logger: Logger) {
+        self.recorded = recorded
+        self.directory = directory
+        self.logger = logger
+    }
+
+    /// What the last run found, by stream; nil before there was one.
+    func finding(_ stream: String) -> StatusReport.SelfTest? { findings.withLock { $0[stream] } }
+
+    /// One line for the service manager where something is wrong.
+    var complaint: String? {
+        let failures = findings.withLock { findings in
+            findings.sorted { $0.key < $1.key }.compactMap { stream, finding -> String? in
+                guard case .failed(let reason) = finding else { return nil }
+                return "\(stream): \(reason)"
+            }
+        }
+        return failures.isEmpty ? nil : "BLIND: " + failures.joined(separator: "; ")
+    }
+
+    /// Runs the test and says what is wrong.
+    func run() async {
+        var cursors = recorded.map(\.window.end)
+        var missing = Set(recorded.indices)
+        var failure = "its own test event did not arrive within \(Self.patience.components.seconds) s"
+        do throws(SystemError) {
+            let child = try start()
+            let deadline = ContinuousClock.now + Self.patience
+            var hasEnded = false
+            while ContinuousClock.now < deadline, !missing.isEmpty || !hasEnded {
+                if !hasEnded { hasEnded = try Self.end(of: child) }
+                missing = missing.filter { index in
+                    !Self.isThere(recorded[index], from: &cursors[index], by: UInt32(child))
+                }
+                try? await Task.sleep(for: Self.pause)
+                if Task.isCancelled { break }
+            }
+            if !hasEnded { kill(child, SIGKILL) }
+        } catch {
+            failure = "it could not be tested: \(error)"
+        }
+        for (index, entry) in recorded.enumerated() {
+            let stream = entry.recording.stream
+            let finding = missing.contains(index) ? StatusReport.SelfTest.failed(failure) : .passed
+            findings.withLock { $0[stream] = finding }
+            if missing.contains(index) { logger.error("\(stream): blind, as far as ebeed can tell: \(failure)") }
+        }
+    }
+
+    /// Creates the file and has a child delete it; returns the child.
+    private func start() throws(SystemError) -> pid_t {
+        let path = "\(directory)/.self-test-\(getpid())"
+        // One that a killed ebeed of the same pid left.
+        _ = unsafe unlink(path)
+        let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        if file < 0 { throw SystemError("create \(path)") }
+        close(file)
+        let words = ["ebeed", Self.argument, path]
+        let pointers = unsafe words.map { unsafe strdup($0) }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
+        var child: pid_t = 0
+        let error = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, pointers + [nil], environ)
+        if error != 0 {
+            _ = unsafe unlink(path)
+            throw SystemError("execute /proc/self/exe", errno: error)
+        }
+        return child
+    }
+
+    /// Whether the child has ended; it must have ended well.
+    private static func end(of child: pid_t) throws(SystemError) -> Bool {
+        var status: Int32 = 0
+        switch unsafe waitpid(child, &status, WNOHANG) {
+        case 0: return false
+        case child where status == 0: return true
+        case child: throw SystemError("the child of the test ended with wait status \(status)", errno: ECHILD)
+        default: throw SystemError("wait for the child of the test")
+        }
+    }
+
+    /// Whether the event of the child has come since `cursor`, which moves on.
+    private static func isThere(_ entry: Daemon.Recorded, from cursor: inout Window.Cursor, by child: UInt32) -> Bool {
+        let kind = entry.recording == .exec ? RecordKind.exec : RecordKind.delete
+        let batch = Batch()
+        var found = false
+        while case .records = entry.window.read(batch, at: &cursor) {
+            while let isIt = batch.take(
+                moving: &cursor, { header, _, _ in header.pid == child && header.kind == kind })
+            {
+                found = found || isIt
+            }
+        }
+        return found
+    }
+}
