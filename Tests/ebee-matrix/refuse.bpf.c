@@ -14,19 +14,19 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("lsm/bpf")
 int BPF_PROG(refuse, int command, union bpf_attr *attr)
 {
-	if (command != BPF_PROG_LOAD)
-		return 0;
-	switch (attr->prog_type) {
-	case BPF_PROG_TYPE_KPROBE:
-	case BPF_PROG_TYPE_LSM:
-	case BPF_PROG_TYPE_EXT:
-		return -EPERM;
-	case BPF_PROG_TYPE_TRACING:
-		if (attr->expected_attach_type == BPF_TRACE_FENTRY || attr->expected_attach_type == BPF_TRACE_FEXIT ||
-		    attr->expected_attach_type == BPF_MODIFY_RETURN)
-			return -EPERM;
-		return 0;
-	default:
-		return 0;
-	}
+    if (command != BPF_PROG_LOAD)
+        return 0;
+    switch (attr->prog_type) {
+    case BPF_PROG_TYPE_KPROBE:
+    case BPF_PROG_TYPE_LSM:
+    case BPF_PROG_TYPE_EXT:
+        return -EPERM;
+    case BPF_PROG_TYPE_TRACING:
+        if (attr->expected_attach_type == BPF_TRACE_FENTRY || attr->expected_attach_type == BPF_TRACE_FEXIT ||
+            attr->expected_attach_type == BPF_MODIFY_RETURN)
+            return -EPERM;
+        return 0;
+    default:
+        return 0;
+    }
 }

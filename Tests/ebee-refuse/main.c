@@ -27,7 +27,8 @@ int main(int count, char **values)
         fprintf(stderr, "load %s: %s\n", values[1], strerror(errno));
         return 69;
     }
-    bpf_object__for_each_program(program, object) {
+    bpf_object__for_each_program(program, object)
+    {
         if (!bpf_program__attach(program)) {
             fprintf(stderr, "attach %s: %s\n", bpf_program__name(program), strerror(errno));
             return 69;
