@@ -63,7 +63,7 @@ struct Machines {
                 "-cpu", "max", "-m", "1024", "-display", "none", "-nodefaults", "-no-reboot",
                 "-serial", "file:\(console(cell))", "-serial", "file:\(output(cell))",
                 "-kernel", "\(home)/vmlinuz", "-initrd", "\(place)/initrd",
-                "-append", "console=ttyS0 quiet panic=-1 \(cell.bootOptions)",
+                "-append", "console=ttyS0 loglevel=5 panic=-1 \(cell.bootOptions)",
             ], output: "\(place)/qemu")
     }
 

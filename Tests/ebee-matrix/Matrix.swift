@@ -35,7 +35,8 @@ struct Matrix: ParsableCommand {
     var record = false
 
     @Option(
-        name: .customLong("run"), help: "Run this shell command in the cells, in place of the suite; print what it says.")
+        name: .customLong("run"),
+        help: "Run this shell command in the cells, in place of the suite; print what it says.")
     var command: String?
 
     private static let document = "docs/coverage.md"
@@ -70,7 +71,10 @@ struct Matrix: ParsableCommand {
         var outcomes: [Outcome] = []
         try each(chosen, machines, { Script(cell: $0, programs: $0.kernel == nil ? programs : "/bin").text }, table) {
             cell, seconds, status in
-            let outcome = Outcome(cell, text: read(machines.output(cell)), seconds: seconds, status: status)
+            let outcome = Outcome(
+                cell, text: read(machines.output(cell)),
+                console: cell.kernel == nil ? "" : read(machines.console(cell)),
+                seconds: seconds, status: status)
             table.add(outcome)
             outcomes.append(outcome)
         }

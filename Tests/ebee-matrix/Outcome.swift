@@ -13,8 +13,9 @@ struct Outcome {
 
     /// - Parameters:
     ///   - text: what the machine wrote.
+    ///   - console: what its kernel wrote.
     ///   - status: how the process ended: 0, or 124 after its time.
-    init(_ cell: Cell, text: String, seconds: Double, status: Int32) {
+    init(_ cell: Cell, text: String, console: String, seconds: Double, status: Int32) {
         self.cell = cell
         self.seconds = seconds
         var lines: [String] = []
@@ -45,8 +46,15 @@ struct Outcome {
             problems.append("its machine ended in step \(steps.count + 1) of \(cell.steps.count)")
         }
         problems += steps.flatMap(\.problems)
+        for line in console.split(whereSeparator: \.isNewline)
+        where Self.alarms.contains(where: { line.contains($0) }) {
+            problems.append("the kernel complained: \(line)")
+        }
         if cell.condition == .cost, problems.isEmpty { checkCost() }
     }
+
+    /// What a kernel says when something is wrong with it; a program of ours may be what.
+    private static let alarms = ["] BUG: ", "] WARNING: ", "] Oops", "Kernel panic", "soft lockup"]
 
     /// Instructions of getppid without ebeed (the key nil) and with each rung.
     var cost: [String?: Double] {
