@@ -49,6 +49,10 @@ struct Cell: Sendable {
         }
     }
 
+    /// Whether its clock counts instructions, one in a nanosecond: so that a cost has no noise, and a second is one of a
+    /// slow processor, however slow and busy the machine is that plays it. It has one processor then.
+    var isCounted: Bool { condition == .cost || condition == .lockdown || condition == .noBTF }
+
     /// What the kernel is booted with.
     var bootOptions: String {
         switch condition {
