@@ -115,10 +115,12 @@ run: root build ## start ebeed here and show live events until Ctrl-C (root)
 test: test-deps build $(BUILT)/refuse.bpf.o ## run every test that this machine can run (root for those on the kernel)
 	$(Q).ci/test $(BUILT) $(TEST_FLAGS)
 
-# CELLS='6.1/all,*/lockdown': only these. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
+# CELLS='6.1/all,*/lockdown': only these. RUN=COMMAND: that in place of the suite. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
 kernel-test: kernel-deps build $(BUILT)/refuse.bpf.o ## run ebeed on other kernels, in virtual machines; root for the kernel here
-	$(Q)$(BUILT)/ebee-matrix --programs $(BUILT) $(if $(CELLS),--cells '$(CELLS)') $(if $(RUN),--run '$(RUN)') \
-		$(if $(REFRESH),--refresh) $(if $(RECORD),--record)
+	$(Q)status=0; $(BUILT)/ebee-matrix --programs $(BUILT) $(if $(CELLS),--cells '$(CELLS)') \
+		$(if $(RUN),--run '$(RUN)') $(if $(REFRESH),--refresh) $(if $(RECORD),--record) || status=$$?; \
+	if [ "$$(id -u)" = 0 ] && [ "$$SUDO_UID" = "$$(stat -c %u .)" ]; then \
+		chown -R "$$SUDO_UID:$$SUDO_GID" .build docs/coverage.md Tests/ebee-matrix/verifier.tsv; fi; exit $$status
 
 # Makes a kernel refuse trampolines and kprobes. The headers of the kernel's interface ask for those of the architecture.
 $(BUILT)/refuse.bpf.o: Tests/ebee-matrix/refuse.bpf.c | build
