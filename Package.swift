@@ -83,6 +83,12 @@ let package = Package(
                 "EbeeProtocol", "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/ebee-coverage", swiftSettings: strict),
+        // The kernel matrix (make kernel-test): it runs cells; in some, what makes a kernel refuse.
+        .executableTarget(
+            name: "ebee-matrix",
+            dependencies: ["EbeeProtocol", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/ebee-matrix", exclude: ["refuse.bpf.c", "verifier.tsv"], swiftSettings: strict),
+        .executableTarget(name: "ebee-refuse", dependencies: ["CLibbpf"], path: "Tests/ebee-refuse"),
         .testTarget(name: "EbeeSystemTests", swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
         .target(

@@ -27,4 +27,10 @@ int through_uring(const char *name, const char *path, const char *other);
  */
 int through_i386(const char *name, const char *path, const char *other);
 
+/*
+ * Prints the nanoseconds that one getppid(2) takes in the best of many batches. Where a virtual machine lets each
+ * instruction take one nanosecond, it is the number of instructions.
+ */
+int count_getppid(int count);
+
 #endif

@@ -54,7 +54,8 @@ struct Report {
         members.append("\"routes\":\(all)")
         members += numbers.map { "\"\($0)\":\($1)" }
         members.append("\"cannot_see\":[" + limits.map(JSON.quoted).joined(separator: ",") + "]")
-        if let programs = status.json["programs"] { members.append("\"programs\":\(programs.text)") }
+        let programs = (status.json["streams"]?.array ?? []).flatMap { $0["programs"]?.array ?? [] }
+        members.append("\"programs\":[" + programs.map(\.text).joined(separator: ",") + "]")
         put("{" + members.joined(separator: ",") + "}")
     }
 

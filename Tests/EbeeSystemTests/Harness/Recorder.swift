@@ -9,6 +9,9 @@ enum Binary {
     static let act = built("ebee-act")
     static let load = built("ebee-load")
     static let coverage = built("ebee-coverage")
+    /// Where ebeed is, and what else the kernel matrix takes into its guests.
+    static let release = (ebeed as NSString).deletingLastPathComponent
+    static let matrix = "\(release)/ebee-matrix"
 
     /// The package: this file lies three directories below it.
     static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

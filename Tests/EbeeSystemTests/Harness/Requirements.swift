@@ -31,6 +31,17 @@ enum Requirement {
     static let jq: String? = missing("jq")
     static let bpftool: String? = missing("bpftool")
 
+    /// Nil when the kernel matrix can boot its kernels; they are fetched here where they are not cached.
+    static let otherKernels: String? = {
+        guard FileManager.default.isExecutableFile(atPath: Binary.matrix) else {
+            return "there is no \(Binary.matrix): make test builds it"
+        }
+        if let missing = missing("qemu-system-x86_64") { return missing }
+        let fetched = try? run("\(Binary.package)/.ci/kernels", "6.1", seconds: 300)
+        if fetched?.status != 0 { return "no other kernel can be had: \(fetched?.errorText ?? "it took too long")" }
+        return kernel
+    }()
+
     private static func missing(_ program: String) -> String? {
         let found = try? run("sh", "-c", "command -v \(program)")
         return found?.status == 0 ? nil : "there is no \(program) here"

@@ -1,0 +1,102 @@
+/// One kernel in one condition: a row of the table.
+struct Cell: Sendable {
+    /// What the kernel allows.
+    enum Condition: String, CaseIterable {
+        /// Everything, as a stock kernel does.
+        case all
+        /// No trampolines and no kprobes: programs for them are refused.
+        case bare
+        /// `lockdown=confidentiality`.
+        case lockdown
+        /// Without type information.
+        case noBTF = "no-btf"
+        /// Everything; what a system call costs is counted, in instructions.
+        case cost
+    }
+
+    /// As .ci/kernels names it; nil for the kernel of this machine.
+    let kernel: String?
+    let condition: Condition
+
+    static let kernels = ["5.10", "6.1", "6.12", "7"]
+    /// Every cell. The oldest kernels first: their verifiers take longest, and the last cells should be short ones.
+    static let matrix: [Cell] =
+        [Cell(kernel: nil, condition: .all)]
+        + kernels.flatMap { kernel in Condition.allCases.map { Cell(kernel: kernel, condition: $0) } }
+
+    /// As CELLS= takes it.
+    var name: String { kernel.map { "\($0)/\(condition.rawValue)" } ?? "native" }
+
+    /// What is run in it, in this order.
+    var steps: [Step] {
+        switch condition {
+        case .all where kernel == nil:
+            [.coverage(), .coverage(exec: "raw_tp", deletes: "syscalls"), .coverage(exec: "tp", deletes: "syscalls")]
+        case .all:
+            [.coverage(), .coverage(exec: "raw_tp", deletes: "kprobe"), .coverage(exec: "tp", deletes: "syscalls")]
+        case .bare: [.coverage()]
+        case .lockdown, .noBTF: [.refusal]
+        case .cost: [.cost(nil)] + Cost.rungs.map { .cost($0) }
+        }
+    }
+
+    /// What a step that leaves the choice to ebeed must choose; nil where nobody can know.
+    var best: Rungs? {
+        switch condition {
+        case .all: kernel == nil ? nil : Rungs(exec: "tp_btf", deletes: "fentry")
+        case .bare: Rungs(exec: "tp_btf", deletes: "syscalls")
+        case .lockdown, .noBTF, .cost: nil
+        }
+    }
+
+    /// Whether its clock counts instructions, one in a nanosecond: so that a cost has no noise, and a second is one of a
+    /// slow processor, however slow and busy the machine is that plays it. It has one processor then.
+    var isCounted: Bool { condition == .cost || condition == .lockdown || condition == .noBTF }
+
+    /// What the kernel is booted with.
+    var bootOptions: String {
+        switch condition {
+        // The hook that refuses is one of the security modules.
+        case .bare: "lsm=lockdown,yama,bpf"
+        case .lockdown: "lsm=lockdown,yama,bpf lockdown=confidentiality"
+        case .all, .noBTF, .cost: ""
+        }
+    }
+}
+
+/// One thing that is run in a cell.
+enum Step: Sendable {
+    /// The coverage suite, on the best rungs or on these.
+    case coverage(exec: String? = nil, deletes: String? = nil)
+    /// ebeed must say why it can't.
+    case refusal
+    /// What getppid(2) costs: with this rung, or without ebeed.
+    case cost(String?)
+}
+
+/// Which hooks are in use.
+struct Rungs: Hashable, Comparable, CustomStringConvertible {
+    let exec: String
+    let deletes: String
+
+    var description: String { "\(exec), \(deletes)" }
+
+    /// The best first.
+    static func < (left: Rungs, right: Rungs) -> Bool { left.rank < right.rank }
+
+    private var rank: (Int, Int) {
+        (
+            Cost.rungs.firstIndex(of: deletes) ?? Cost.rungs.count,
+            ["tp_btf", "raw_tp", "tp"].firstIndex(of: exec) ?? 3
+        )
+    }
+}
+
+/// What a system call costs with each rung for deletions.
+enum Cost {
+    static let rungs = ["fentry", "kprobe", "syscalls"]
+    /// How many calls are counted.
+    static let calls = 20000
+    /// With the first rung, getppid may cost so many instructions more than without ebeed: none, but for rounding.
+    static let tolerance = 1.0
+}

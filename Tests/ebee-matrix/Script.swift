@@ -1,0 +1,64 @@
+/// What a cell's machine runs, as a shell script. It tells where each step begins and ends in lines that start with `@`.
+struct Script {
+    let cell: Cell
+    /// Where the programs are: `/bin` in a guest.
+    let programs: String
+
+    var text: String {
+        """
+        now() { cut -d ' ' -f 1 /proc/uptime; }
+        echo "@ kernel $(uname -r)"
+        \(preparation)
+
+        """
+            + cell.steps.enumerated().map { index, step in
+                """
+                echo "@ begin \(index) $(now)"
+                \(command(step))
+                echo "@ end \(index) $? $(now)"
+
+                """
+            }.joined()
+    }
+
+    /// Makes the cell's condition, and tells when it does not hold.
+    private var preparation: String {
+        switch cell.condition {
+        case .all, .bare, .cost: ""
+        case .lockdown:
+            "grep -q '\\[confidentiality\\]' /sys/kernel/security/lockdown || echo '@ not locked down'"
+        // A stock kernel always has it; without the file, ebeed and libbpf can't tell it from one that has none.
+        case .noBTF:
+            "mount -t tmpfs none /sys/kernel/btf; ! test -e /sys/kernel/btf/vmlinux || echo '@ not without BTF'"
+        }
+    }
+
+    private func command(_ step: Step) -> String {
+        switch step {
+        case .coverage(let exec, let deletes):
+            (cell.condition == .bare ? "\(programs)/ebee-refuse \(programs)/refuse.bpf.o " : "")
+                + "\(programs)/ebee-coverage --ebeed \(programs)/ebeed --ebeectl \(programs)/ebeectl"
+                + " --act \(programs)/ebee-act"
+                + (exec.map { " --hooks-exec \($0)" } ?? "") + (deletes.map { " --hooks-deletes \($0)" } ?? "")
+                + " --json"
+        case .refusal:
+            "timeout 30 \(programs)/ebeed --socket /tmp/ebeed.sock"
+        case .cost(nil):
+            "\(programs)/ebee-act getppid \(Cost.calls)"
+        case .cost(let rung?):
+            """
+            printf '[deletes]\\nhooks = "\(rung)"\\n' >/tmp/ebeed.toml
+            \(programs)/ebeed --config /tmp/ebeed.toml --socket /tmp/ebeed.sock & daemon=$!
+            until \(programs)/ebeectl status --socket /tmp/ebeed.sock >/dev/null 2>&1; do
+                kill -0 $daemon 2>/dev/null || break
+                sleep 1
+            done
+            if kill -0 $daemon; then \(programs)/ebee-act getppid \(Cost.calls); else false; fi
+            status=$?
+            kill $daemon 2>/dev/null
+            wait $daemon
+            (exit $status)
+            """
+        }
+    }
+}
