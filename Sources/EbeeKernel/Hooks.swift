@@ -199,8 +199,8 @@ public enum Recording: Sendable, CaseIterable {
             "a path that leads through a symbolic link shows as it was given, where the filesystem it leads to is mounted "
                 + "more than once or nothing is known of the file",
             "renames that fail",
-            "the size of directories that are deleted on ext4",
             "on overlayfs: what was only in a lower layer, when a rename replaces it, and its inode, size and owner",
+            "the size of directories that are deleted on ext4",
         ]
         if !seesInodes {
             limits.append(

@@ -69,7 +69,7 @@ private struct Layout {
                 "executable_length": \.executable_length,
                 "directory_length": \.directory_length, "cgroup_length": \.cgroup_length,
                 "interpreter_length": \.interpreter_length, "arguments_length": \.arguments_length,
-                "padding": \.padding,
+                "result": \.result,
                 "comm": \.comm, "tty": \.tty,
             ]),
         "ebee_ancestor": Layout(ebee_ancestor.self, ["pid": \.pid, "comm": \.comm]),
@@ -103,6 +103,9 @@ private struct Layout {
             [
                 "cgroup_root": \.cgroup_root, "pid": \.pid, "pid_namespace": \.pid_namespace,
                 "arguments_limit": \.arguments_limit, "report_failed": \.report_failed,
+                "dentry_argument": \.dentry_argument, "unlink_arguments": \.unlink_arguments,
+                "rmdir_arguments": \.rmdir_arguments, "rename_arguments": \.rename_arguments,
+                "calls_32_bit": \.calls_32_bit, "padding": \.padding,
             ]),
         "ebee_account": Layout(
             ebee_account.self, ["sequence": \.sequence, "lost": \.lost, "missed": \.missed, "unjoined": \.unjoined]),
