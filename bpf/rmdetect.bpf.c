@@ -13,6 +13,75 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* The request that a thread of io_uring works on, 0 where it is none. */
+static __always_inline __u64 current_request(struct task_struct *task)
+{
+	struct io_worker *worker = 0;
+	struct io_wq_work *work;
+
+	if (!bpf_core_field_exists(task->worker_private) || !bpf_core_field_exists(worker->cur_work))
+		return 0;
+	worker = BPF_CORE_READ(task, worker_private);
+	work = BPF_CORE_READ(worker, cur_work);
+	return work ? (__u64)work - bpf_core_field_offset(struct io_kiocb, work) : 0;
+}
+
+/* struct filename of a request: since 7.0 in a struct of its own. */
+#define FILENAME(operation, field)                                                                            \
+	({                                                                                                    \
+		struct filename *filename_;                                                                   \
+		if (bpf_core_field_exists((operation)->field))                                                \
+			filename_ = BPF_CORE_READ(operation, field);                                          \
+		else                                                                                          \
+			filename_ = BPF_CORE_READ(since_7_0(operation), field.__incomplete_filename);         \
+		filename_;                                                                                    \
+	})
+#define since_7_0(operation)                                                                                  \
+	_Generic((operation), struct io_unlink * : (struct io_unlink___since_7_0 *)(operation),                \
+		 struct io_rename * : (struct io_rename___since_7_0 *)(operation))
+
+static __always_inline void copy_filename(char *to, struct filename *filename)
+{
+	bpf_probe_read_kernel_str(to, EBEE_PATH_MAX, BPF_CORE_READ(filename, name));
+}
+
+/* io_uring takes a request; the directory descriptor and the names are in the part of it that belongs to the operation. */
+static __always_inline int submitted(__u64 address)
+{
+	struct io_kiocb *submitted = (struct io_kiocb *)address;
+	__u8 operation = BPF_CORE_READ(submitted, opcode);
+	struct io_unlink *unlink = (void *)address;
+	struct io_rename *rename = (void *)address;
+	struct request *request;
+	__u32 how;
+
+	if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
+		how = BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK;
+	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT) &&
+		 !(BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE))
+		how = EBEE_RENAME;
+	else
+		return 0;
+	bpf_map_update_elem(&requests, &address, &no_request, BPF_ANY);
+	request = bpf_map_lookup_elem(&requests, &address);
+	if (!request)
+		return 0;
+	request->deletion.how = how;
+	request->deletion.via = EBEE_IO_URING;
+	request->deletion.name = address_of(request->name);
+	if (how == EBEE_RENAME) {
+		request->deletion.directory = BPF_CORE_READ(rename, new_dfd);
+		request->deletion.source_directory = BPF_CORE_READ(rename, old_dfd);
+		request->deletion.source_name = address_of(request->source_name);
+		copy_filename(request->name, FILENAME(rename, newpath));
+		copy_filename(request->source_name, FILENAME(rename, oldpath));
+	} else {
+		request->deletion.directory = BPF_CORE_READ(unlink, dfd);
+		copy_filename(request->name, FILENAME(unlink, filename));
+	}
+	return 0;
+}
+
 /* ------ Trampolines and kprobes ------ */
 
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
@@ -119,20 +188,24 @@ static __always_inline int returned(int result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
+	__u64 request = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? current_request(task) : 0;
+	struct deletion *deletion;
 	struct call call = {};
 
-	if (result < 0) {
-		if (!settings.report_failed || BPF_CORE_READ(task, flags) & PF_IO_WORKER || !read_call(&call))
-			return forget();
+	if (result >= 0) {
+		report(thread, 0);
+	} else if (request) {
+		report(request, result);
+	} else if (settings.report_failed && read_call(&call)) {
 		deletion = begin_deletion(call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
 		if (deletion) {
 			deletion->name = call.name;
 			deletion->directory = call.directory;
 		}
-	}
-	if (deletion)
 		report(thread, result);
+	}
+	if (request)
+		bpf_map_delete_elem(&requests, &request);
 	return forget();
 }
 
@@ -260,6 +333,13 @@ int fexit_filename_rmdir(void *context)
 	return returned(SLOT(context, 2));
 }
 
+/* io_uring begins a deletion: the names, should it fail. */
+SEC("fentry/io_unlinkat")
+int fentry_io_unlinkat(void *context)
+{
+	return submitted(POINTER(context, 0));
+}
+
 SEC("kprobe/security_path_unlink")
 int kprobe_path_unlink(struct pt_regs *context)
 {
@@ -284,6 +364,12 @@ SEC("kretprobe/security_path_unlink")
 int kretprobe_path(struct pt_regs *context)
 {
 	return (int)PT_REGS_RC(context) ? forget() : 0;
+}
+
+SEC("kprobe/io_unlinkat")
+int kprobe_io_unlinkat(struct pt_regs *context)
+{
+	return submitted(PT_REGS_PARM1(context));
 }
 
 /* Of unlink and rmdir. */
@@ -333,19 +419,6 @@ static __always_inline int started(__u16 how, int directory, __u64 name, int sou
 	deletion->directory = directory;
 	deletion->source_directory = source_directory;
 	return 0;
-}
-
-/* The request that a thread of io_uring works on, 0 where it is none. */
-static __always_inline __u64 current_request(struct task_struct *task)
-{
-	struct io_worker *worker = 0;
-	struct io_wq_work *work;
-
-	if (!bpf_core_field_exists(task->worker_private) || !bpf_core_field_exists(worker->cur_work))
-		return 0;
-	worker = BPF_CORE_READ(task, worker_private);
-	work = BPF_CORE_READ(worker, cur_work);
-	return work ? (__u64)work - bpf_core_field_offset(struct io_kiocb, work) : 0;
 }
 
 /* A 32-bit system call, which was not seen to begin. */
@@ -511,62 +584,6 @@ int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
 	if (!bpf_map_lookup_elem(&deletions, &thread) && !begin_32_bit_call())
 		return 0;
 	return finished(result);
-}
-
-/* struct filename of a request: since 7.0 in a struct of its own. */
-#define FILENAME(operation, field)                                                                            \
-	({                                                                                                    \
-		struct filename *filename_;                                                                   \
-		if (bpf_core_field_exists((operation)->field))                                                \
-			filename_ = BPF_CORE_READ(operation, field);                                          \
-		else                                                                                          \
-			filename_ = BPF_CORE_READ(since_7_0(operation), field.__incomplete_filename);         \
-		filename_;                                                                                    \
-	})
-#define since_7_0(operation)                                                                                  \
-	_Generic((operation), struct io_unlink * : (struct io_unlink___since_7_0 *)(operation),                \
-		 struct io_rename * : (struct io_rename___since_7_0 *)(operation))
-
-static __always_inline void copy_filename(char *to, struct filename *filename)
-{
-	bpf_probe_read_kernel_str(to, EBEE_PATH_MAX, BPF_CORE_READ(filename, name));
-}
-
-/* io_uring takes a request; the directory descriptor and the names are in the part of it that belongs to the operation. */
-static __always_inline int submitted(__u64 address)
-{
-	struct io_kiocb *submitted = (struct io_kiocb *)address;
-	__u8 operation = BPF_CORE_READ(submitted, opcode);
-	struct io_unlink *unlink = (void *)address;
-	struct io_rename *rename = (void *)address;
-	struct request *request;
-	__u32 how;
-
-	if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
-		how = BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK;
-	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT) &&
-		 !(BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE))
-		how = EBEE_RENAME;
-	else
-		return 0;
-	bpf_map_update_elem(&requests, &address, &no_request, BPF_ANY);
-	request = bpf_map_lookup_elem(&requests, &address);
-	if (!request)
-		return 0;
-	request->deletion.how = how;
-	request->deletion.via = EBEE_IO_URING;
-	request->deletion.name = address_of(request->name);
-	if (how == EBEE_RENAME) {
-		request->deletion.directory = BPF_CORE_READ(rename, new_dfd);
-		request->deletion.source_directory = BPF_CORE_READ(rename, old_dfd);
-		request->deletion.source_name = address_of(request->source_name);
-		copy_filename(request->name, FILENAME(rename, newpath));
-		copy_filename(request->source_name, FILENAME(rename, oldpath));
-	} else {
-		request->deletion.directory = BPF_CORE_READ(unlink, dfd);
-		copy_filename(request->name, FILENAME(unlink, filename));
-	}
-	return 0;
 }
 
 static __always_inline int completed(__u64 address, int result)

@@ -44,7 +44,8 @@ final class SelfTest: Sendable {
     func run() async {
         var cursors = recorded.map(\.window.end)
         var missing = Set(recorded.indices)
-        var failure = "its own test event did not arrive within \(Self.patience.components.seconds) s"
+        var failure =
+            "its own test event did not arrive within \(Self.patience.components.seconds) s; a restart chooses among the hooks anew"
         do throws(SystemError) {
             let child = try start()
             let deadline = ContinuousClock.now + Self.patience

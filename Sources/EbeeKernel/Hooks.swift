@@ -27,10 +27,25 @@ extension Hook: CustomStringConvertible {
 enum Need: Sendable {
     /// A tracepoint whose arguments BPF can take; where their number tells which they are, as many.
     case tracepoint(String, arguments: Int? = nil)
-    /// A function that can be hooked.
+    /// A function of the kernel.
     case function(String)
+    /// Functions that can be hooked where they begin and end: without this what is attached there is never called
+    /// (sysctl kernel.ftrace_enabled, Documentation/trace/ftrace.rst).
+    case functionTracing
     /// kprobes that a BPF program can be attached to (kernel: CONFIG_KPROBE_EVENTS).
     case kprobes
+}
+
+extension Need: CustomStringConvertible {
+    /// What is to be had, and how.
+    var description: String {
+        switch self {
+        case .tracepoint(let name, _): "the tracepoint \(name)"
+        case .function(let name): "the function \(name)"
+        case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
+        case .kprobes: "kprobes"
+        }
+    }
 }
 
 /// One way to see the events of a program, and what it costs or can't see.
@@ -137,25 +152,34 @@ public enum Recording: Sendable, CaseIterable {
         Rung(
             name: "fentry",
             programs: Set(operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] }),
+            needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
+                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]]) { $1 }
         ) { present in
-            functionLimits(seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
+            functionLimits(
+                seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") },
+                seesRequests: present.contains("fentry_io_unlinkat"))
         },
         Rung(
             name: "kprobe",
             programs: Set(operations.map { "kprobe_path_\($0)" }).union([
                 "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left",
             ]),
-            needs: [.kprobes],
+            needs: [.functionTracing, .kprobes],
             places: [
                 "kretprobe_path": operations.map { .exit("security_path_\($0)") },
                 "kprobe_entered": [.entry("vfs_unlink"), .entry("vfs_rmdir")],
                 "kretprobe_left": operations.map { .exit("vfs_\($0)") },
                 "kretprobe_returned": deleteFunctions.map { .exit($0) },
             ],
-            facts: ["kretprobe_returned": deleteFunctions.map { .function($0) }]
+            facts: [
+                "kretprobe_returned": deleteFunctions.map { .function($0) },
+                "kprobe_io_unlinkat": [.function("io_unlinkat")],
+            ]
         ) { present in
-            functionLimits(seesReturns: present.contains("kretprobe_returned"))
+            functionLimits(
+                seesReturns: present.contains("kretprobe_returned"),
+                seesRequests: present.contains("kprobe_io_unlinkat"))
         },
         Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
@@ -177,10 +201,10 @@ public enum Recording: Sendable, CaseIterable {
     /// What alone sees 32-bit system calls on the last rung, and what that costs.
     static let exit32BitCall = "exit_32_bit"
 
-    private static func functionLimits(seesReturns: Bool) -> [String] {
-        seesReturns
-            ? ["deletions that fail, through io_uring", "renames that fail before the filesystem is asked"]
-            : ["deletions that fail"]
+    private static func functionLimits(seesReturns: Bool, seesRequests: Bool) -> [String] {
+        guard seesReturns else { return ["deletions that fail"] }
+        return (seesRequests ? [] : ["deletions that fail, through io_uring"])
+            + ["renames that fail before the filesystem is asked"]
     }
 
     @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
@@ -238,6 +262,7 @@ public enum Recording: Sendable, CaseIterable {
         case .tracepoint(let name, let arguments):
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
+        case .functionTracing: SmallFile.read("/proc/sys/kernel/ftrace_enabled")?.hasPrefix("0") != true
         case .kprobes: unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
         }
     }

@@ -77,11 +77,13 @@ public struct Program: ~Copyable {
     private init(
         _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes
     ) throws(SystemError) {
-        for need in rung.needs where !types.meets(need) { throw SystemError("need \(need)", errno: ENOENT) }
+        for need in rung.needs where !types.meets(need) { throw SystemError("look for \(need)", errno: ENOENT) }
         var facts = Set(rung.facts.filter { _, needs in needs.contains { types.meets($0) } }.keys)
         if !settings.calls32Bit { facts.remove(Recording.exit32BitCall) }
         var alternatives: [Set<String>] = []
         for failures in settings.failed ? rung.failures : [] {
+            // Those that hook functions would be attached, and never called.
+            if failures.values.contains(where: { !$0.isEmpty }), !types.meets(.functionTracing) { continue }
             let available = failures.filter { _, needs in needs.isEmpty || needs.contains { types.meets($0) } }
             if !available.isEmpty { alternatives.append(facts.union(available.keys)) }
         }

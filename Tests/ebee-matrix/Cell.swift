@@ -10,6 +10,8 @@ struct Cell: Sendable {
         case lockdown
         /// Without type information.
         case noBTF = "no-btf"
+        /// The tracing of functions is turned off while ebeed runs: what is attached is not called any more.
+        case blind
         /// Everything; what a system call costs is counted, in instructions.
         case cost
     }
@@ -23,6 +25,8 @@ struct Cell: Sendable {
     static let matrix: [Cell] =
         [Cell(kernel: nil, condition: .all)]
         + kernels.flatMap { kernel in Condition.allCases.map { Cell(kernel: kernel, condition: $0) } }
+        // 5.10 refuses to turn it off while anything is attached.
+        .filter { $0.kernel != "5.10" || $0.condition != .blind }
 
     /// As CELLS= takes it.
     var name: String { kernel.map { "\($0)/\(condition.rawValue)" } ?? "native" }
@@ -36,6 +40,7 @@ struct Cell: Sendable {
             [.coverage(), .coverage(exec: "raw_tp", deletes: "kprobe"), .coverage(exec: "tp", deletes: "syscalls")]
         case .bare: [.coverage()]
         case .lockdown, .noBTF: [.refusal]
+        case .blind: [.blindness]
         case .cost: [.cost(nil)] + Cost.rungs.map { .cost($0) }
         }
     }
@@ -45,7 +50,7 @@ struct Cell: Sendable {
         switch condition {
         case .all: kernel == nil ? nil : Rungs(exec: "tp_btf", deletes: "fentry")
         case .bare: Rungs(exec: "tp_btf", deletes: "syscalls")
-        case .lockdown, .noBTF, .cost: nil
+        case .lockdown, .noBTF, .blind, .cost: nil
         }
     }
 
@@ -59,7 +64,7 @@ struct Cell: Sendable {
         // The hook that refuses is one of the security modules.
         case .bare: "lsm=lockdown,yama,bpf"
         case .lockdown: "lsm=lockdown,yama,bpf lockdown=confidentiality"
-        case .all, .noBTF, .cost: ""
+        case .all, .noBTF, .blind, .cost: ""
         }
     }
 }
@@ -70,6 +75,8 @@ enum Step: Sendable {
     case coverage(exec: String? = nil, deletes: String? = nil)
     /// ebeed must say why it can't.
     case refusal
+    /// ebeed must notice that it sees nothing, and what to do must work.
+    case blindness
     /// What getppid(2) costs: with this rung, or without ebeed.
     case cost(String?)
 }

@@ -107,6 +107,19 @@ struct StepOutcome {
             if status != 69 { problems.append("ebeed ended with \(status), not with 69") }
             if lines.count != 1 { problems.append("ebeed said \(lines.count) lines, not one") }
             if seconds > 1 { problems.append("ebeed took \(decimal(seconds, 2)) s to say it, more than one") }
+        case .blindness:
+            let states = lines.compactMap { try? JSON(parsing: Array($0.utf8)) }
+            // As it starts, after the tracing of functions is off, and after a new start.
+            let wanted = [("fentry", true), ("fentry", false), ("syscalls", true)]
+            let found = states.map { status -> (String?, Bool?) in
+                let stream = status["streams"]?.array?.first { $0["stream"]?.string == "deletes" }
+                return (stream?["rung"]?.string, stream?["self_test"]?["passed"]?.bool)
+            }
+            if !found.elementsEqual(wanted, by: { $0.0 == $1.0 && $0.1 == $1.1 }) {
+                problems.append("deletions and their self-test are \(found), not \(wanted)")
+            }
+            reason = lines.first { $0.contains("blind") }
+            if reason == nil { problems.append("ebeed does not say that it is blind") }
         case .cost(let rung):
             cost = lines.last { Double($0) != nil }.flatMap { Double($0) }
             if status != 0 || cost == nil {

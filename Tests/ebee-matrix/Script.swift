@@ -24,7 +24,7 @@ struct Script {
     /// Makes the cell's condition, and tells when it does not hold.
     private var preparation: String {
         switch cell.condition {
-        case .all, .bare, .cost: ""
+        case .all, .bare, .blind, .cost: ""
         case .lockdown:
             "grep -q '\\[confidentiality\\]' /sys/kernel/security/lockdown || echo '@ not locked down'"
         // A stock kernel always has it; without the file, ebeed and libbpf can't tell it from one that has none.
@@ -43,6 +43,30 @@ struct Script {
                 + " --json"
         case .refusal:
             "timeout 30 \(programs)/ebeed --socket /tmp/ebeed.sock"
+        case .blindness:
+            """
+            start() {
+                \(programs)/ebeed --socket /tmp/ebeed.sock 2>/tmp/ebeed.err & daemon=$!
+                await '"self_test"'
+            }
+            await() {
+                for _ in $(seq 60); do
+                    \(programs)/ebeectl status -o json --socket /tmp/ebeed.sock 2>/dev/null | grep -q "$1" && break
+                    sleep 1
+                done
+                \(programs)/ebeectl status -o json --socket /tmp/ebeed.sock
+            }
+            start
+            echo 0 >/proc/sys/kernel/ftrace_enabled
+            kill -HUP $daemon
+            await '"passed":false'
+            kill $daemon
+            wait $daemon
+            grep blind /tmp/ebeed.err
+            start
+            kill $daemon
+            wait $daemon
+            """
         case .cost(nil):
             "\(programs)/ebee-act getppid \(Cost.calls)"
         case .cost(let rung?):
