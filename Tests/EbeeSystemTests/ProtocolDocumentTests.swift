@@ -20,7 +20,7 @@ extension KernelSuites {
             let recorder = try Recorder()
             let place = try Place()
             for name in ["x", "y", "new"] { try place.file(name) }
-            _ = try run("sh", "-c", "ls -la 'a b' ''; rm x; mv -f new y; rmdir none; :", directory: place.path)
+            _ = try run("sh", "-c", "ls -la 'a b' ''; rm x; mv -f new y; rmdir none; ./none; :", directory: place.path)
             try recorder.settle()
             for example in examples {
                 let request = example.request.replacingOccurrences(of: "/tmp/ebee-example", with: place.path)
