@@ -54,6 +54,14 @@ static __always_inline bool in_32_bit_call(struct task_struct *task)
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
 
+/* The same with one load, for a program that runs at every system call of every process. */
+static __always_inline bool is_in_32_bit_call(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) /* since 5.11 */
+		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
+	return in_32_bit_call((struct task_struct *)bpf_get_current_task());
+}
+
 static __always_inline struct pt_regs *entry_registers(struct task_struct *task)
 {
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* since 5.15 */

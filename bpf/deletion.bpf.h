@@ -17,6 +17,8 @@
 #define MOUNTS_MAX 256
 /* Inodes that one system call touches: two directories, the file, what replaces it; twice that on overlayfs. */
 #define TOUCHED_MAX 10
+/* Names in a directory of overlayfs that are looked at. */
+#define CHILDREN_MAX 128
 /* Names of one inode that are looked at to find the one that goes. */
 #define ALIASES_MAX 2
 /* How long a process that goes on deleting need not be described again, in ns. */
@@ -390,9 +392,6 @@ __noinline int report(__u64 key, long result)
 		struct inode *inode = (struct inode *)victim->inode;
 
 		delete->victim = victim->victim;
-		/* ext4 sets the size of a directory to 0 before it sets the time that shows it to us. */
-		if (!placed && deletion->how == EBEE_RMDIR && !delete->victim.size)
-			delete->victim.flags |= EBEE_SIZE_UNKNOWN;
 		/* Counted down by now, if this is still the same inode; an inode that is gone had no link left. */
 		if (!result && deletion->how == EBEE_RMDIR) {
 			delete->victim.links = 0;

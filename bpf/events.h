@@ -133,7 +133,7 @@ enum ebee_victim_flag {
 	EBEE_VICTIM_KNOWN = 1 << 0,
 	EBEE_LINKS_KNOWN = 1 << 1,
 	EBEE_CREATED_KNOWN = 1 << 2,
-	EBEE_SIZE_UNKNOWN = 1 << 3, /* a directory that the filesystem emptied before it was looked at */
+	EBEE_SIZE_UNKNOWN = 1 << 3, /* of a directory that the filesystem had emptied when it was looked at */
 };
 
 enum ebee_how { EBEE_UNLINK = 1, EBEE_RMDIR = 2, EBEE_RENAME = 3 };

@@ -96,6 +96,17 @@ static __always_inline int on_return(int result)
 	return 0;
 }
 
+/* A system call returns, any of any process: the only way to see the end of those of 32-bit programs. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
+{
+	struct call call = {};
+
+	if (!is_in_32_bit_call() || result >= 0 || !read_call(&call) || call.kind != CALL_EXECUTE)
+		return 0;
+	return on_return(result);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(exec_tp_btf, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
@@ -164,7 +175,7 @@ int kretprobe_execve(struct pt_regs *context)
 	return on_return(PT_REGS_RC(context));
 }
 
-/* Of both; 32-bit system calls have none. */
+/* Of both; 32-bit system calls have none: see exit_32_bit. */
 SEC("tp/syscalls/sys_exit_execve")
 int tp_execve(struct trace_event_raw_sys_exit *context)
 {

@@ -159,7 +159,7 @@ static __always_inline int entered_rename(__u64 source_address, __u64 dentry_add
 	/* An exchange deletes nothing, nor does a file that is renamed over its own hard link (kernel: vfs_rename()). */
 	if (!deletion->depth && deletion->place.dentry == dentry_address &&
 	    (flags & RENAME_EXCHANGE || BPF_CORE_READ(source, d_inode) == BPF_CORE_READ(dentry, d_inode)))
-		return bpf_map_delete_elem(&deletions, &thread), 0;
+		return forget();
 	return entered(dentry_address);
 }
 
@@ -475,8 +475,8 @@ static __always_inline __u64 alias_offset(void)
 	return bpf_core_field_offset(struct dentry___before_7_0, d_u.d_alias);
 }
 
-/* Remembers an inode that the deletion under way in this thread changes, before its names are cut. */
-__noinline int touched(__u64 inode_address)
+/* Remembers an inode that the deletion under way in this thread changes, before its names are cut; `alias` is one of them. */
+__noinline int remember(__u64 inode_address, __u64 alias)
 {
 	struct inode *inode = (struct inode *)inode_address;
 	struct deletion *deletion = current_deletion();
@@ -494,6 +494,10 @@ __noinline int touched(__u64 inode_address)
 	if (!slot || slot->inode)
 		return 0;
 	slot->inode = inode_address;
+	read_victim(&slot->victim, inode);
+	slot->aliases[0] = alias;
+	if (alias)
+		return 0;
 	node = BPF_CORE_READ(inode, i_dentry.first);
 	for (int i = 0, found = 0; i < 8 && node; i++) {
 		struct dentry *dentry = (void *)node - alias_offset();
@@ -506,7 +510,42 @@ __noinline int touched(__u64 inode_address)
 		}
 		node = BPF_CORE_READ(node, next);
 	}
-	read_victim(&slot->victim, inode);
+	return 0;
+}
+
+/*
+ * overlayfs changes the directory but not the file, where that is in a lower layer only: what is held in the
+ * directory may be it.
+ */
+__noinline int remember_children(__u64 inode_address)
+{
+	struct inode *inode = (struct inode *)inode_address;
+	struct dentry *directory = (void *)BPF_CORE_READ(inode, i_dentry.first) - alias_offset(), *child = 0;
+	struct hlist_node *node;
+
+	if (!bpf_core_field_exists(child->d_sib))
+		return 0;
+	node = BPF_CORE_READ(directory, d_children.first);
+	for (int i = 0; i < CHILDREN_MAX && node; i++) {
+		child = (void *)node - bpf_core_field_offset(struct dentry, d_sib);
+		if (BPF_CORE_READ(child, d_lockref.count) > 0 && BPF_CORE_READ(child, d_inode))
+			remember((__u64)BPF_CORE_READ(child, d_inode), (__u64)child);
+		node = BPF_CORE_READ(child, d_sib.next);
+	}
+	return 0;
+}
+
+/* An inode changes: one that this thread is deleting, or its directory, or what nobody deletes. */
+static __always_inline int touched(__u64 inode_address)
+{
+	struct inode *inode = (struct inode *)inode_address;
+
+	if (!current_deletion())
+		return 0;
+	remember(inode_address, 0);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR &&
+	    BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+		remember_children(inode_address);
 	return 0;
 }
 
@@ -575,11 +614,11 @@ int exit_call(struct trace_event_raw_sys_exit *context)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u64 thread = bpf_get_current_pid_tgid();
+	__u64 thread;
 
-	if (!in_32_bit_call(task))
+	if (!is_in_32_bit_call())
 		return 0;
+	thread = bpf_get_current_pid_tgid();
 	/* Nothing was touched: it failed, or its filesystem sets no time. */
 	if (!bpf_map_lookup_elem(&deletions, &thread) && !begin_32_bit_call())
 		return 0;

@@ -5,10 +5,13 @@
 
 #include "record.bpf.h"
 
+#define S_IFMT 0170000
+#define S_IFDIR 0040000
 /* include/uapi/linux/magic.h */
 #define BTRFS_SUPER_MAGIC 0x9123683e
 #define EXT4_SUPER_MAGIC 0xef53
 #define F2FS_SUPER_MAGIC 0xf2f52010
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994
 #define XFS_SUPER_MAGIC 0x58465342
 
@@ -50,6 +53,16 @@ static __always_inline void read_victim(struct ebee_victim *victim, struct inode
 	switch (BPF_CORE_READ(inode, i_sb, s_magic)) {
 	case EXT4_SUPER_MAGIC:
 		READ_CREATED(victim, inode, struct ext4_inode_info, vfs_inode, i_crtime);
+		/* The size of a directory is set to 0 before anything shows us that it goes (kernel: ext4_rmdir()); not so this. */
+		if (!victim->size && (victim->mode & S_IFMT) == S_IFDIR) {
+			struct ext4_inode_info *info =
+				(void *)inode - bpf_core_field_offset(struct ext4_inode_info, vfs_inode);
+
+			if (bpf_core_field_exists(info->i_disksize))
+				victim->size = BPF_CORE_READ(info, i_disksize);
+			else
+				victim->flags |= EBEE_SIZE_UNKNOWN;
+		}
 		break;
 	case TMPFS_MAGIC:
 		READ_CREATED(victim, inode, struct shmem_inode_info, vfs_inode, i_crtime);

@@ -31,7 +31,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
-enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
+enum bpf_func_id { BPF_FUNC_get_current_task_btf = 158, BPF_FUNC_task_pt_regs = 175 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -102,6 +102,7 @@ struct inode___before_6_7 {
 	struct timespec64 i_mtime;
 };
 struct ext4_inode_info {
+	long long i_disksize;
 	struct timespec64 i_crtime;
 	struct inode vfs_inode;
 };
@@ -135,6 +136,8 @@ struct dentry {
 	struct inode *d_inode;
 	struct super_block *d_sb;
 	struct lockref d_lockref;
+	struct hlist_node d_sib; /* since 6.8 */
+	struct hlist_head d_children;
 	struct hlist_node d_alias;
 };
 struct dentry___before_7_0 {

@@ -24,7 +24,9 @@ enum Check {
                 if isUsed { for limit in probe.limits { print("    does not see or costs: \(limit)") } }
                 isChosen = isChosen || isUsed
             }
-            if let only, !isChosen { print("\(recording.stream): \(recording.stream).hooks = \"\(only)\" can't be had here") }
+            if let only, !isChosen {
+                print("\(recording.stream): \(recording.stream).hooks = \"\(only)\" can't be had here")
+            }
             works = works && isChosen
         }
         return works
@@ -42,6 +44,6 @@ extension Configuration {
     func programSettings(_ recording: Recording) -> ProgramSettings {
         ProgramSettings(
             ringBytes: self[recording].ringBytes, argumentBytes: argumentBytes, failed: self[recording].failed,
-            calls32Bit: calls32Bit, rung: self[recording].hooks)
+            calls32Bit: self[recording].calls32Bit, rung: self[recording].hooks)
     }
 }

@@ -19,6 +19,8 @@ public struct Configuration: Sendable, Equatable {
         public var ringBytes = 2 << 20
         /// What fails is recorded too.
         public var failed = true
+        /// What 32-bit system calls do is recorded too where that slows all system calls.
+        public var calls32Bit = true
         /// The only rung to use, by its name; nil: the best that the kernel takes.
         public var hooks: String?
     }
@@ -29,8 +31,6 @@ public struct Configuration: Sendable, Equatable {
     public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
-    /// What 32-bit system calls delete is recorded too where that slows all system calls.
-    public var calls32Bit = true
     /// Events that may wait for the journal before they are folded.
     public var journalBacklog = 20000
     /// Where the socket is.
@@ -149,7 +149,7 @@ private enum Schema {
     static var sections: [String: [String: Setting]] {
         [
             "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
-            "deletes": stream(\.deletes, .deletes).merging(["calls_32_bit": .bool(\.calls32Bit)]) { $1 },
+            "deletes": stream(\.deletes, .deletes),
             "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).
@@ -176,6 +176,7 @@ private enum Schema {
             "window_seconds": .integer(stream.appending(path: \.windowSeconds), 60...604_800),
             "ring_bytes": .integer(stream.appending(path: \.ringBytes), 1 << 16...1 << 30, powerOfTwo: true),
             "failed": .bool(stream.appending(path: \.failed)),
+            "calls_32_bit": .bool(stream.appending(path: \.calls32Bit)),
             "hooks": Setting { value, configuration in
                 guard let name = value.string, rungs.contains(name) else {
                     return "one of " + rungs.map { "\"\($0)\"" }.joined(separator: ", ")

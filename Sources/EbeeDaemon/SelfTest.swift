@@ -29,15 +29,16 @@ final class SelfTest: Sendable {
     /// What the last run found, by stream; nil before there was one.
     func finding(_ stream: String) -> StatusReport.SelfTest? { findings.withLock { $0[stream] } }
 
-    /// One line for the service manager where something is wrong.
-    var complaint: String? {
+    /// One line for the service manager: what is recorded through which hooks, or what is wrong.
+    var summary: String {
         let failures = findings.withLock { findings in
             findings.sorted { $0.key < $1.key }.compactMap { stream, finding -> String? in
                 guard case .failed(let reason) = finding else { return nil }
                 return "\(stream): \(reason)"
             }
         }
-        return failures.isEmpty ? nil : "BLIND: " + failures.joined(separator: "; ")
+        let hooks = recorded.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ")
+        return failures.isEmpty ? "Recording \(hooks)." : "BLIND: " + failures.joined(separator: "; ")
     }
 
     /// Runs the test and says what is wrong.
@@ -58,7 +59,12 @@ final class SelfTest: Sendable {
                 try? await Task.sleep(for: Self.pause)
                 if Task.isCancelled { break }
             }
-            if !hasEnded { kill(child, SIGKILL) }
+            if !hasEnded {
+                kill(child, SIGKILL)
+                _ = waitpid(child, nil, 0)
+            }
+            // ebeed is told to stop: nothing was found out.
+            if Task.isCancelled { return }
         } catch {
             failure = "it could not be tested: \(error)"
         }
@@ -82,12 +88,21 @@ final class SelfTest: Sendable {
         let pointers = unsafe words.map { unsafe strdup($0) }
         defer { unsafe pointers.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        let error = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, pointers + [nil], environ)
+        let program = Self.program
+        let error = unsafe posix_spawn(&child, program, nil, nil, pointers + [nil], environ)
         if error != 0 {
             _ = unsafe unlink(path)
-            throw SystemError("execute /proc/self/exe", errno: error)
+            throw SystemError("execute \(program)", errno: error)
         }
         return child
+    }
+
+    /// Where this program is, so that the child has its name; the link itself where an upgrade has replaced it.
+    private static var program: String {
+        let link = "/proc/self/exe"
+        guard let path = unsafe realpath(link, nil) else { return link }
+        defer { unsafe free(path) }
+        return unsafe String(cString: path)
     }
 
     /// Whether the child has ended; it must have ended well.

@@ -43,7 +43,7 @@ extension Need: CustomStringConvertible {
         case .tracepoint(let name, _): "the tracepoint \(name)"
         case .function(let name): "the function \(name)"
         case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
-        case .kprobes: "kprobes"
+        case .kprobes: "kprobes (where there are any, 1 in /sys/kernel/debug/kprobes/enabled turns them on)"
         }
     }
 }
@@ -121,12 +121,14 @@ public enum Recording: Sendable, CaseIterable {
                     "fexit_execve_32": [.function(execCalls[2])], "fexit_execveat_32": [.function(execCalls[3])],
                 ],
                 ["kretprobe_execve": [.kprobes]],
+                ["tp_execve": [], exit32BitCall: [.function("__ia32_compat_sys_execve")]],
                 ["tp_execve": []],
             ]
         ) { present in
             if present.contains("tp_execve") {
                 return limits + [
-                    slowCalls, "executions that fail in 32-bit system calls",
+                    slowCalls,
+                    present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
             }
             let seesFailures = present.contains("fexit_execve") || present.contains("kretprobe_execve")
@@ -198,13 +200,18 @@ public enum Recording: Sendable, CaseIterable {
             limits: callLimits),
     ]
 
-    /// What alone sees 32-bit system calls on the last rung, and what that costs.
+    /// What alone sees 32-bit system calls on the last rung.
     static let exit32BitCall = "exit_32_bit"
+    private static let slow32BitCalls =
+        "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
 
     private static func functionLimits(seesReturns: Bool, seesRequests: Bool) -> [String] {
         guard seesReturns else { return ["deletions that fail"] }
         return (seesRequests ? [] : ["deletions that fail, through io_uring"])
-            + ["renames that fail before the filesystem is asked"]
+            + [
+                "renames that fail before the filesystem is asked",
+                "where symbolic links lead in the path of a deletion that fails: it shows as it was given",
+            ]
     }
 
     @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
@@ -213,18 +220,15 @@ public enum Recording: Sendable, CaseIterable {
         let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values"])
         var limits = [slowCalls]
         limits.append(
-            sees32Bit
-                ? "seeing 32-bit system calls too (deletes.calls_32_bit) slows every one by as much again"
-                : "deletions through 32-bit system calls")
+            sees32Bit ? slow32BitCalls : "deletions through 32-bit system calls")
         limits.append(
             seesSubmissions && seesCompletions
-                ? "io_uring requests that ask for no completion (IOSQE_CQE_SKIP_SUCCESS)" : "deletions through io_uring")
+                ? "io_uring requests that ask for no completion (IOSQE_CQE_SKIP_SUCCESS)" : "deletions through io_uring"
+        )
         limits += [
             "a path that leads through a symbolic link shows as it was given, where the filesystem it leads to is mounted "
                 + "more than once or nothing is known of the file",
             "renames that fail",
-            "on overlayfs: what was only in a lower layer, when a rename replaces it, and its inode, size and owner",
-            "the size of directories that are deleted on ext4",
         ]
         if !seesInodes {
             limits.append(
@@ -263,7 +267,9 @@ public enum Recording: Sendable, CaseIterable {
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
         case .functionTracing: SmallFile.read("/proc/sys/kernel/ftrace_enabled")?.hasPrefix("0") != true
-        case .kprobes: unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
+        case .kprobes:
+            unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
+                && SmallFile.read("/sys/kernel/debug/kprobes/enabled")?.hasPrefix("0") != true
         }
     }
 

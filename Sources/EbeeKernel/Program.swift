@@ -83,8 +83,11 @@ public struct Program: ~Copyable {
         var alternatives: [Set<String>] = []
         for failures in settings.failed ? rung.failures : [] {
             // Those that hook functions would be attached, and never called.
-            if failures.values.contains(where: { !$0.isEmpty }), !types.meets(.functionTracing) { continue }
-            let available = failures.filter { _, needs in needs.isEmpty || needs.contains { types.meets($0) } }
+            if !failures.values.contains(where: \.isEmpty), !types.meets(.functionTracing) { continue }
+            let available = failures.filter { name, needs in
+                (needs.isEmpty || needs.contains { types.meets($0) })
+                    && (settings.calls32Bit || name != Recording.exit32BitCall)
+            }
             if !available.isEmpty { alternatives.append(facts.union(available.keys)) }
         }
         alternatives.append(facts)

@@ -117,7 +117,7 @@ struct Coverage: ParsableCommand {
         if let reason = made.refusal { return report.add(made.route, .skipped, reason) }
         if let error = made.error { return report.add(made.route, .failed, "not done: \(error)") }
         switch judge.verdict(made, events) {
-        case .passed: report.add(made.route, .passed, "")
+        case .passed(let reason): report.add(made.route, .passed, reason.isEmpty ? "" : "but for: \(reason)")
         case .limited(let reason): report.add(made.route, .limited, reason)
         case .failed(let reason): report.add(made.route, .failed, reason)
         }

@@ -126,7 +126,8 @@ private let actors: [Route] = [
     .deletion("older-process", [.file("x")], "wait unlink {}/x", [.unlink("{}/x")], isOlder: true),
     .deletion("pid-namespace", [.file("x")], "pidns unlink {}/x", [.unlink("{}/x")]),
     .deletion(
-        "io_uring-unlink", [.file("x")], "uring unlink {}/x", [.unlink("{}/x", via: "io_uring")], unseen: ["through io_uring"],
+        "io_uring-unlink", [.file("x")], "uring unlink {}/x", [.unlink("{}/x", via: "io_uring")],
+        unseen: ["through io_uring"],
         refusals: withoutRing),
     .deletion(
         "io_uring-unlink-relative", [.file("x")], "cd {} uring unlink x", [.unlink("{}/x", via: "io_uring")],
@@ -138,12 +139,14 @@ private let actors: [Route] = [
         "io_uring-rename", [.file("new"), .file("old")], "uring rename {}/new {}/old",
         [.rename("{}/old", by: "{}/new", via: "io_uring")], unseen: ["through io_uring"], refusals: withoutRing),
     .deletion(
-        "i386-unlink", [.file("x")], "i386 unlink {}/x", [.unlink("{}/x")], unseen: ["through 32-bit"], refusals: [ENOSYS]),
+        "i386-unlink", [.file("x")], "i386 unlink {}/x", [.unlink("{}/x")], unseen: ["through 32-bit"],
+        refusals: [ENOSYS]),
     .deletion(
         "i386-unlinkat", [.file("x")], "cd {} i386 unlinkat x", [.unlink("{}/x")], unseen: ["through 32-bit"],
         refusals: [ENOSYS]),
     .deletion(
-        "i386-rmdir", [.directory("d")], "i386 rmdir {}/d", [.rmdir("{}/d")], unseen: ["through 32-bit"], refusals: [ENOSYS]),
+        "i386-rmdir", [.directory("d")], "i386 rmdir {}/d", [.rmdir("{}/d")], unseen: ["through 32-bit"],
+        refusals: [ENOSYS]),
     .deletion(
         "i386-rename", [.file("new"), .file("old")], "i386 rename {}/new {}/old", [.rename("{}/old", by: "{}/new")],
         unseen: ["through 32-bit"], refusals: [ENOSYS]),

@@ -15,7 +15,7 @@ struct Document {
         Stock Debian kernels in virtual machines without hardware acceleration, and the kernel of the machine it was made \
         on (`native`). `all`: everything is allowed; the hooks that ebeed chooses come first. `bare`: the kernel refuses \
         to load programs for trampolines and kprobes. `lockdown`: booted with `lockdown=confidentiality`. `no-btf`: \
-        `/sys/kernel/btf` is hidden. A cell either passes on the best hooks there are, or ebeed ends with one reason.
+        `/sys/kernel/btf` is hidden. `blind`: the tracing of functions is turned off while ebeed runs, and it must notice. A cell either passes on the best hooks there are, or ebeed ends with one reason.
 
         \(cells)
         ## What hooks can't see, or cost
@@ -23,7 +23,9 @@ struct Document {
         \(limits)
         ## Routes
 
-        `yes`: seen and told right. `limited`: not, for a reason that ebeed itself gives; the notes below have it.
+        `yes`: reported exactly once, with its path or program, arguments, process and result, and every fact. `yes*`: \
+        so, but for facts about the file or the program that these hooks can't tell, as listed above. `limited`: not \
+        so, for a reason that ebeed itself gives; the notes below have it.
 
         \(routes)
         ## What a system call costs
@@ -100,7 +102,9 @@ struct Document {
                         run.coverage.routes.filter { $0.name == name }.map { (kernel: run.kernel, route: $0) }
                     }
                     let others = unique(told.map(\.route.result)).filter { $0 != "passed" }
-                    if others.isEmpty { return told.isEmpty ? "" : "yes" }
+                    if others.isEmpty {
+                        return told.isEmpty ? "" : told.allSatisfy(\.route.detail.isEmpty) ? "yes" : "yes*"
+                    }
                     return others.map { result in
                         let these = told.filter { $0.route.result == result }
                         let numbers = unique(these.map(\.route.detail)).map { detail in
