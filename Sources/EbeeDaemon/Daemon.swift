@@ -93,7 +93,7 @@ struct Daemon {
         services += drains.map { .init(service: $0) }
         services.append(.init(service: journal))
         services.append(.init(service: reloader))
-        services.append(.init(service: ReadinessService(drains: drains, sources: recorded, selfTest: selfTest)))
+        services.append(.init(service: ReadinessService(drains: drains, selfTest: selfTest)))
         services.append(.init(service: server))
 
         var group = ServiceGroupConfiguration(

@@ -18,6 +18,8 @@ final class SelfTest: Sendable {
     private let directory: String
     private let logger: Logger
     private let findings = Mutex<[String: StatusReport.SelfTest]>([:])
+    /// A reload may come while the test of the start, or of another reload, still runs.
+    private let runs = Atomic<Int>(0)
 
     /// - Parameter directory: one that ebeed may write to.
     init(_ recorded: [Daemon.Recorded], directory: String, logger: Logger) {
@@ -29,24 +31,27 @@ final class SelfTest: Sendable {
     /// What the last run found, by stream; nil before there was one.
     func finding(_ stream: String) -> StatusReport.SelfTest? { findings.withLock { $0[stream] } }
 
-    /// One line for the service manager where something is wrong.
-    var complaint: String? {
+    /// One line for the service manager: what is recorded, or what is wrong.
+    var summary: String {
         let failures = findings.withLock { findings in
             findings.sorted { $0.key < $1.key }.compactMap { stream, finding -> String? in
                 guard case .failed(let reason) = finding else { return nil }
                 return "\(stream): \(reason)"
             }
         }
-        return failures.isEmpty ? nil : "BLIND: " + failures.joined(separator: "; ")
+        if !failures.isEmpty { return "BLIND: " + failures.joined(separator: "; ") }
+        return "Recording " + recorded.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ") + "."
     }
 
     /// Runs the test and says what is wrong.
     func run() async {
         var cursors = recorded.map(\.window.end)
         var missing = Set(recorded.indices)
+        let path = "\(directory)/.self-test-\(getpid())-\(runs.wrappingAdd(1, ordering: .relaxed).newValue)"
+        defer { _ = unsafe unlink(path) }
         var failure = "its own test event did not arrive within \(Self.patience.components.seconds) s"
         do throws(SystemError) {
-            let child = try start()
+            let child = try Self.start(path)
             let deadline = ContinuousClock.now + Self.patience
             var hasEnded = false
             while ContinuousClock.now < deadline, !missing.isEmpty || !hasEnded {
@@ -58,6 +63,8 @@ final class SelfTest: Sendable {
                 if Task.isCancelled { break }
             }
             if !hasEnded { kill(child, SIGKILL) }
+            // ebeed is being stopped: nothing was found.
+            if Task.isCancelled { return }
         } catch {
             failure = "it could not be tested: \(error)"
         }
@@ -70,22 +77,18 @@ final class SelfTest: Sendable {
     }
 
     /// Creates the file and has a child delete it; returns the child.
-    private func start() throws(SystemError) -> pid_t {
-        let path = "\(directory)/.self-test-\(getpid())"
+    private static func start(_ path: String) throws(SystemError) -> pid_t {
         // One that a killed ebeed of the same pid left.
         _ = unsafe unlink(path)
         let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         if file < 0 { throw SystemError("create \(path)") }
         close(file)
-        let words = ["ebeed", Self.argument, path]
+        let words = ["ebeed", argument, path]
         let pointers = unsafe words.map { unsafe strdup($0) }
         defer { unsafe pointers.forEach { unsafe free($0) } }
         var child: pid_t = 0
         let error = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, pointers + [nil], environ)
-        if error != 0 {
-            _ = unsafe unlink(path)
-            throw SystemError("execute /proc/self/exe", errno: error)
-        }
+        if error != 0 { throw SystemError("execute /proc/self/exe", errno: error) }
         return child
     }
 

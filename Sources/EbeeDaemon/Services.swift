@@ -86,13 +86,11 @@ final class JournalService: Service {
 /// came round within the watchdog's time.
 struct ReadinessService: Service {
     let drains: [DrainService]
-    let sources: [Daemon.Recorded]
     let selfTest: SelfTest
 
     func run() async throws {
         await cancelWhenGracefulShutdown { await selfTest.run() }
-        let hooks = sources.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ")
-        ServiceManager.notify("READY=1\nSTATUS=\(selfTest.complaint ?? "Recording \(hooks).")")
+        ServiceManager.notify("READY=1\nSTATUS=\(selfTest.summary)")
         let interval = ServiceManager.watchdogInterval
         let pause = Duration.microseconds(Int64(clamping: (interval ?? 60_000_000) / 3))
         try? await cancelWhenGracefulShutdown {
@@ -132,7 +130,7 @@ struct ReloadService: Service {
                 logger.error("configuration not reloaded, the old one stays: \(error)")
             }
             await selfTest.run()
-            ServiceManager.notify("READY=1\n" + (selfTest.complaint.map { "STATUS=\($0)" } ?? ""))
+            ServiceManager.notify("READY=1\nSTATUS=\(selfTest.summary)")
         }
     }
 }
