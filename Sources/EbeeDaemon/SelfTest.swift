@@ -18,6 +18,8 @@ final class SelfTest: Sendable {
     private let directory: String
     private let logger: Logger
     private let findings = Mutex<[String: StatusReport.SelfTest]>([:])
+    /// A reload may come while the test of the start, or of another reload, still runs.
+    private let runs = Atomic<Int>(0)
 
     /// - Parameter directory: one that ebeed may write to.
     init(_ recorded: [Daemon.Recorded], directory: String, logger: Logger) {
@@ -45,10 +47,12 @@ final class SelfTest: Sendable {
     func run() async {
         var cursors = recorded.map(\.window.end)
         var missing = Set(recorded.indices)
+        let path = "\(directory)/.self-test-\(getpid())-\(runs.wrappingAdd(1, ordering: .relaxed).newValue)"
+        defer { _ = unsafe unlink(path) }
         var failure =
             "its own test event did not arrive within \(Self.patience.components.seconds) s; a restart chooses among the hooks anew"
         do throws(SystemError) {
-            let child = try start()
+            let child = try Self.start(path)
             let deadline = ContinuousClock.now + Self.patience
             var hasEnded = false
             while ContinuousClock.now < deadline, !missing.isEmpty || !hasEnded {
@@ -77,8 +81,7 @@ final class SelfTest: Sendable {
     }
 
     /// Creates the file and has a child delete it; returns the child.
-    private func start() throws(SystemError) -> pid_t {
-        let path = "\(directory)/.self-test-\(getpid())"
+    private static func start(_ path: String) throws(SystemError) -> pid_t {
         // One that a killed ebeed of the same pid left.
         _ = unsafe unlink(path)
         let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
@@ -90,10 +93,7 @@ final class SelfTest: Sendable {
         var child: pid_t = 0
         let program = Self.program
         let error = unsafe posix_spawn(&child, program, nil, nil, pointers + [nil], environ)
-        if error != 0 {
-            _ = unsafe unlink(path)
-            throw SystemError("execute \(program)", errno: error)
-        }
+        if error != 0 { throw SystemError("execute \(program)", errno: error) }
         return child
     }
 

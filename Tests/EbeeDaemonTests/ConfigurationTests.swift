@@ -61,7 +61,8 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         }
         #expect(configuration.exec.ringBytes == 2_097_152 && configuration.deletes.ringBytes == 4_194_304)
         #expect(configuration.argumentBytes == 16384)
-        #expect(configuration.deletes.failed)
+        #expect(configuration.exec.failed && configuration.deletes.failed && configuration.calls32Bit)
+        #expect(configuration.exec.hooks == nil && configuration.deletes.hooks == nil)
         #expect(configuration.journalBacklog == 20000)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
         #expect(configuration.clients == 256 && configuration.requests == 8 && configuration.requestBytes == 65536)
@@ -83,7 +84,8 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        ("exec", "record"), ("exec", "journal"), ("deletes", "record"), ("deletes", "journal"), ("deletes", "failed"),
+        ("exec", "record"), ("exec", "journal"), ("exec", "failed"), ("deletes", "record"), ("deletes", "journal"),
+        ("deletes", "failed"), ("deletes", "calls_32_bit"),
     ])
     func booleans(section: String, key: String) throws {
         #expect(try parse("[\(section)]\n\(key) = false") != Configuration())
@@ -99,6 +101,52 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(try parse("[deletes]\nrecord = false").deletes.record == false)
         #expect(try parse("[deletes]\njournal = false").deletes.journal == false)
         #expect(try parse("[deletes]\nfailed = false").deletes.failed == false)
+        #expect(try parse("[exec]\nfailed = false").deletes.failed)
+        #expect(try parse("[exec]\nfailed = false").exec.failed == false)
+        #expect(try parse("[deletes]\nfailed = false").exec.failed)
+        #expect(try parse("[deletes]\ncalls_32_bit = false").calls32Bit == false)
+    }
+
+    @Test(arguments: [
+        ("exec", ["tp_btf", "raw_tp", "tp"]), ("deletes", ["fentry", "kprobe", "syscalls"]),
+    ])
+    func hooks(section: String, names: [String]) throws {
+        func hooks(_ value: String) throws -> (of: String?, other: String?) {
+            let read = try parse("[\(section)]\nhooks = \(value)")
+            return section == "exec" ? (read.exec.hooks, read.deletes.hooks) : (read.deletes.hooks, read.exec.hooks)
+        }
+        #expect(try parse("[\(section)]\nhooks = \"auto\"") == Configuration())
+        for name in names {
+            let read = try hooks("\"\(name)\"")
+            #expect(read.of == name && read.other == nil)
+        }
+        let allowed = (["auto"] + names).map { "\"\($0)\"" }.joined(separator: ", ")
+        let others = section == "exec" ? ["fentry", "syscalls"] : ["tp_btf", "tp"]
+        for value in others.map({ "\"\($0)\"" }) + ["\"\"", "\"Auto\"", "\"none\"", "true", "1", "[\"\(names[0])\"]"] {
+            #expect(
+                error("[\(section)]\n\nhooks = \(value)") == "f.toml:3: \(section).hooks: must be one of \(allowed)",
+                "\(value)")
+        }
+    }
+
+    /// What the kernel was told when the programs were loaded stays; each key is named as the file has it.
+    @Test(
+        arguments: [
+            ("[exec]\nhooks = \"tp\"", ["exec.hooks"]), ("[deletes]\nhooks = \"syscalls\"", ["deletes.hooks"]),
+            ("[exec]\nhooks = \"auto\"", []), ("[exec]\nfailed = false", ["exec.failed"]),
+            ("[deletes]\nfailed = false", ["deletes.failed"]),
+            ("[deletes]\ncalls_32_bit = false", ["deletes.calls_32_bit"]),
+            (
+                "[exec]\nfailed = false\nhooks = \"tp\"\n[deletes]\nfailed = false\nhooks = \"kprobe\"\ncalls_32_bit = false",
+                ["exec.failed", "exec.hooks", "deletes.failed", "deletes.hooks", "deletes.calls_32_bit"]
+            ),
+            ("[exec]\njournal = false\n[deletes]\njournal = false\n[log]\nlevel = \"debug\"", []),
+        ] as [(String, [String])])
+    func keysThatNeedARestart(text: String, keys: [String]) throws {
+        let (old, new) = (Configuration(), try parse(text))
+        #expect(new.needingRestart(from: old) == keys)
+        #expect(old.needingRestart(from: new) == keys)
+        #expect(new.needingRestart(from: new) == [])
     }
 
     @Test func strings() throws {
@@ -124,7 +172,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     @Test(arguments: [
         (
             "[exec]\n\nwindow = 1",
-            "f.toml:3: exec.window: no such key; [exec] has argument_bytes, journal, record, ring_bytes, window_bytes, window_seconds"
+            "f.toml:3: exec.window: no such key; [exec] has argument_bytes, failed, hooks, journal, record, ring_bytes, window_bytes, window_seconds"
         ),
         ("\n[files]\nx = 1", "f.toml:2: no section [files]; there are [deletes] [exec] [journal] [log] [server]"),
         ("record = true", "f.toml:1: no section [record]; there are [deletes] [exec] [journal] [log] [server]"),

@@ -60,6 +60,64 @@ import Testing
             """)
     }
 
+    /// What was asked for stands where otherwise what runs does; the rest is the process as it still is.
+    @Test func failedExecution() throws {
+        try equals(
+            exec(
+                ProcessFields {
+                    $0.fail("/usr/bin/rm", from: "/", errno: 13)
+                }),
+            """
+            {"event":"exec","time":"\(wall(5_000_000_000))","cursor":"e-abc-40","result":"EACCES",
+             "process":{"pid":4312,"tid":4313,"start":"\(wall(4_999_000_000))",\(processJSON)}}
+            """)
+    }
+
+    @Test(
+        arguments: [
+            ("/usr/bin/tool", "/", "/usr/bin/tool"), ("tool", "/srv/app", "/srv/app/tool"),
+            ("./tool", "/srv/app", "/srv/app/tool"), ("../tool", "/srv/app", "/srv/tool"),
+            ("a//b/../tool", "/srv/app", "/srv/app/a/tool"), ("../../../..", "/srv/app", "/"),
+            ("", "/srv/app", "/srv/app"),
+            ("/opt/x/tool", "/new/root", "/new/root/opt/x/tool"), (" ", "/", "/ "),
+        ])
+    func failedExecutable(name: String, base: String, path: String) throws {
+        let event = try exec(ProcessFields { $0.fail(name, from: base) })
+        let read = try process(of: event)
+        #expect(event["result"] as? String == "ENOENT")
+        #expect(read["executable"] as? String == path)
+        // In place of an interpreter the record has the name.
+        for member in ["interpreter", "interpreter_raw", "executable_raw", "exit_code", "exit_signal", "duration_ns"] {
+            #expect(read[member] == nil, "\(member)")
+        }
+    }
+
+    @Test func failedExecutionOfWhatIsNotKnown() throws {
+        let event = try exec(
+            ProcessFields {
+                $0.fail("tool", from: "/srv", errno: 14)
+                $0.flags = $0.flags & ~EBEE_EXECUTABLE_KNOWN.rawValue | EBEE_ARGUMENTS_UNREAD.rawValue
+                $0.executable = []
+                $0.arguments = []
+            })
+        #expect(event["result"] as? String == "EFAULT")
+        let read = try process(of: event)
+        for member in ["executable", "interpreter", "args"] { #expect(read[member] == nil, "\(member)") }
+    }
+
+    @Test func failedExecutableThatIsCutOrNoText() throws {
+        let read = try process(
+            of: exec(
+                ProcessFields {
+                    $0.fail("", from: "/srv")
+                    $0.interpreter = [0x61, 0xff]
+                    $0.flags |= EBEE_EXECUTABLE_CUT.rawValue
+                }))
+        #expect(read["executable"] as? String == "/srv/a\u{fffd}")
+        #expect(read["executable_raw"] as? String == "L3Nydi9h/w==")
+        #expect(read["executable_truncated"] as? Bool == true)
+    }
+
     /// Nothing is known: nothing is said.
     @Test func executionOfWhichLittleIsKnown() throws {
         let fields = ProcessFields {
@@ -233,6 +291,21 @@ import Testing
         #expect(file["links"] == nil)
         #expect(file["created"] == nil)
         #expect(file["inode"] as? Int == 12)
+        #expect(file["size"] as? Int == 4096)
+    }
+
+    /// A directory that the filesystem emptied before it was looked at.
+    @Test func unknownSize() throws {
+        let read = try delete(
+            DeleteFields {
+                $0.mode = 0o040755
+                $0.size = 0
+                $0.victimFlags |= EBEE_SIZE_UNKNOWN.rawValue
+            })
+        let file = try #require(read["file"] as? [String: Any])
+        #expect(file["size"] == nil)
+        #expect(file["type"] as? String == "directory")
+        #expect(file["inode"] as? Int == 12 && file["links"] as? Int == 2)
     }
 
     /// A file may carry any time that its owner gives it (utimensat(2)); one that no RFC 3339 text of ours can tell

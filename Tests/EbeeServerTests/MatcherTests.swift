@@ -87,6 +87,32 @@ import Testing
         #expect(try delete(Filter(failed: true)))
     }
 
+    @Test func failedExecutions() throws {
+        #expect(try !exec(Filter()) { $0.fail("/usr/bin/rm", from: "/") })
+        #expect(try exec(Filter(failed: true)) { $0.fail("/usr/bin/rm", from: "/") })
+        #expect(try exec(Filter(failed: true)), "those that succeed too")
+        #expect(try !exec(Filter(pid: [4312])) { $0.fail("/usr/bin/rm", from: "/") })
+        #expect(try exec(Filter(pid: [4312], failed: true)) { $0.fail("/usr/bin/rm", from: "/") })
+        #expect(try !exec(Filter(pid: [1], failed: true)) { $0.fail("/usr/bin/rm", from: "/") })
+    }
+
+    /// The path that was asked for, not the directory that its name was seen from, nor the name.
+    @Test(arguments: [
+        ("tool", "/srv/app", "/srv/app/tool", true), ("tool", "/srv/app", "/srv/app", false),
+        ("tool", "/srv/app", "tool", false), ("../bin/tool", "/srv/app", "/srv/bin/*", true),
+        ("../bin/tool", "/srv/app", "/srv/app/*", false), ("/usr/bin/rm", "/", "/usr/bin/rm", true),
+        ("/usr/bin/rm", "/", "/", false), ("tool", "/srv/app", "*", true),
+    ])
+    func pathsOfFailedExecutions(name: String, base: String, glob: String, matches: Bool) throws {
+        #expect(try exec(Filter(exe: [glob], failed: true)) { $0.fail(name, from: base) } == matches)
+        #expect(try !exec(Filter(exe: [glob])) { $0.fail(name, from: base) })
+        #expect(
+            try !exec(Filter(exe: [glob], failed: true)) {
+                $0.fail(name, from: base)
+                $0.flags &= ~EBEE_EXECUTABLE_KNOWN.rawValue
+            })
+    }
+
     @Test func olderThan() throws {
         let day: Int64 = 86_400_000_000_000
         let now = Clock.wall(boot: Clock.boot()) / 1_000_000_000

@@ -152,6 +152,32 @@ extension KernelSuites {
             #expect(try recorder.status()["journal", "lost"] == .integer(0))
         }
 
+        @Test("an execution that failed says so, with what was asked for") func failedExecution() throws {
+            let journald = try Journald()
+            try journald.start()
+            let recorder = try Recorder("", through: journald.namespace.enter)
+            let place = try Place()
+            let acted = try act("exec", place("none"), "none", "it's")
+            #expect(acted.errno == ENOENT)
+            try recorder.settle()
+            let entries = try #require(
+                try wait(seconds: 20) { () -> [Value]? in
+                    let found = try journald.entries("EBEE_EVENT=exec", "EBEE_PID=\(acted.pid)")
+                    return found.count >= 2 ? found : nil
+                })
+            try #require(entries.count == 2)
+            #expect(entries[0]["EBEE_RESULT"] == nil)
+            #expect(entries[0]["MESSAGE"]?.string?.hasPrefix("Executed \(Binary.act) ") == true)
+            let entry = entries[1]
+            #expect(entry["EBEE_RESULT"] == .string("ENOENT"))
+            #expect(entry["MESSAGE_ID"] == .string("3b43cc70298844f39709b18262331fd2"))
+            #expect(entry["MESSAGE"] == .string(#"Could not execute none 'it'\''s'"#))
+            #expect(entry["EBEE_CMDLINE"] == .string(#"none 'it'\''s'"#))
+            #expect(entry["EBEE_EXE"] == .string(place("none")))
+            #expect(entry["EBEE_COMM"] == entries[0]["EBEE_COMM"])
+            #expect(try journald.entries("EBEE_EVENT=exec", "EBEE_RESULT=ENOENT", "EBEE_PID=\(acted.pid)") == [entry])
+        }
+
         @Test("what a process calls its files and itself forges no field") func forgery() throws {
             let journald = try Journald()
             try journald.start()

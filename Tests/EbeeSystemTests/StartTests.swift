@@ -30,6 +30,11 @@ extension KernelSuites {
                 ),
                 ("[server]\nsocket = \"relative\"\n", ":2: server.socket: must be an absolute path"),
                 ("[log]\nlevel = \"loud\"\n", ":2: log.level: must be one of"),
+                (
+                    "[exec]\nhooks = \"fentry\"\n",
+                    ":2: exec.hooks: must be one of \"auto\", \"tp_btf\", \"raw_tp\", \"tp\""
+                ),
+                ("[deletes]\ncalls_32_bit = 1\n", ":2: deletes.calls_32_bit: must be true or false"),
                 ("exec = 1\n", ":1: exec is a section"),
                 ("server.clients = 0\n", ":1: server.clients: must be an integer from 1 to 4096"),
                 ("[exec\nrecord = true\n", ":1: "), ("[exec]\nrecord = maybe\n", ":2: "), ("[exec]\n[exec]\n", ":2: "),
@@ -92,12 +97,85 @@ extension KernelSuites {
             #expect(finished.status == 0)
             let lines = finished.lines
             #expect(lines.first == "configuration: ok")
-            #expect(lines.count { $0.hasPrefix("exec: tp_btf: ") } == 1)
-            #expect(lines.count { $0.hasPrefix("exec: tp: ") } == 1)
-            #expect(lines.count { $0.hasPrefix("deletes: syscalls: ") } == 1)
-            #expect(lines.count { $0.hasSuffix("this one is used") } == 2)
+            let rungs = lines.dropFirst().filter { !$0.hasPrefix(" ") }
+            #expect(rungs.map { $0.split(separator: ": ").prefix(2).joined(separator: ": ") } == Self.rungs)
+            #expect(
+                rungs.allSatisfy {
+                    $0.hasSuffix(": yes") || $0.hasSuffix(": yes, this one is used") || $0.contains(": no: ")
+                })
+            // The first that works, and what it can't see.
+            for stream in ["exec: ", "deletes: "] {
+                let working = rungs.filter { $0.hasPrefix(stream) && $0.contains(": yes") }
+                #expect(working.map { $0.hasSuffix("this one is used") } == working.indices.map { $0 == 0 })
+                #expect(working.last?.hasPrefix(stream) == true)
+            }
+            #expect(lines.count { $0.hasPrefix("    does not see or costs: ") } > 0)
             #expect(finished.errors.isEmpty)
             #expect(Call.access(place("s"), F_OK) == ENOENT)
+        }
+
+        private static let rungs = [
+            "exec: tp_btf", "exec: raw_tp", "exec: tp", "deletes: fentry", "deletes: kprobe", "deletes: syscalls",
+        ]
+
+        @Test("hooks: the rung that is asked for, in --check and in status") func hooks() throws {
+            let toml = "[exec]\njournal = false\nhooks = \"tp\"\n[deletes]\njournal = false\nhooks = \"syscalls\"\n"
+            let recorder = try Recorder(toml)
+            for (stream, rung, program) in [("exec", "tp", "exec_tp"), ("deletes", "syscalls", "exit_call")] {
+                let status = try recorder.stream(stream)
+                #expect(status["rung"] == .string(rung))
+                let programs = try #require(status["programs"]?.array)
+                #expect(programs.contains { $0["name"] == .string(program) })
+                #expect(!programs.contains { $0["name"]?.string?.contains("tp_btf") == true })
+                // Where the kernel tells.
+                for program in programs { #expect(program["verified_instructions"]?.integer ?? 11 > 10) }
+            }
+            let place = try Place()
+            let rm = try must("rm", try place.file("x"))
+            #expect(try recorder.deletions(below: place.path).map(\.pid) == [Int64(rm.pid)])
+            #expect(try recorder.executions(of: rm.pid).map(\.args) == [["rm", place("x")]])
+
+            let check = try ebeed("--check", "--config", recorder.configuration, "--socket", place("s"))
+            #expect(check.status == 0)
+            #expect(
+                check.lines.filter { $0.hasSuffix("this one is used") } == [
+                    "exec: tp: yes, this one is used", "deletes: syscalls: yes, this one is used",
+                ])
+            try (toml.replacing("\"tp\"", with: "\"raw_tp\"")).write(
+                toFile: recorder.configuration, atomically: false, encoding: .utf8)
+            recorder.signal(SIGHUP)
+            let said = wait { recorder.errors.contains("only a restart can apply it: exec.hooks") ? true : nil }
+            #expect(said == true)
+            #expect(try recorder.stream("exec")["rung"] == .string("tp"))
+        }
+
+        @Test("hooks that this kernel can't have: 69, and no other is taken") func hooksThatAreNotThere() throws {
+            let place = try Place()
+            let all = try ebeed("--check", "--config", "/dev/null", "--socket", place("s"))
+            for line in all.lines where line.contains(": no: ") {
+                let words = line.split(separator: ": ").map(String.init)
+                let (stream, rung) = (words[0], words[1])
+                try "[\(stream)]\nhooks = \"\(rung)\"\n".write(toFile: place("x"), atomically: false, encoding: .utf8)
+                let check = try ebeed("--check", "--config", place("x"), "--socket", place("s"))
+                #expect(check.status == 69)
+                #expect(check.lines.contains("\(stream): \(stream).hooks = \"\(rung)\" can't be had here"))
+                #expect(!check.lines.contains { $0.hasPrefix(stream) && $0.hasSuffix("this one is used") })
+                let start = try ebeed("--config", place("x"), "--socket", place("s"))
+                #expect(start.status == 69)
+                #expect(
+                    start.errorText.contains("no hook of this kernel can record \(stream) (\(rung): "),
+                    "\(start.errorText)")
+                #expect(Call.access(place("s"), F_OK) == ENOENT)
+            }
+        }
+
+        @Test("without 32-bit calls, and said so") func calls32Bit() throws {
+            let toml =
+                "[exec]\njournal = false\n[deletes]\njournal = false\nhooks = \"syscalls\"\ncalls_32_bit = false\n"
+            let recorder = try Recorder(toml)
+            let status = try recorder.stream("deletes")
+            #expect(status["cannot_see"]?.strings?.contains("deletions through 32-bit system calls") == true)
+            #expect(status["programs"]?.array?.contains { $0["name"] == .string("exit_32_bit") } == false)
         }
 
         @Test("SIGTERM: 0, no socket, no program", .requiresBpftool, arguments: [SIGTERM, SIGINT]) func stop(

@@ -86,10 +86,18 @@ package struct ProcessFields {
     package var cgroup = [UInt8](path: "/system.slice/ci.service")
     package var interpreter: [UInt8] = []
     package var arguments = [UInt8](arguments: ["rm", "-rf", "x"])
+    package var result: Int32 = 0
 
     package init() {}
 
     package init(_ change: (inout ProcessFields) -> Void) { change(&self) }
+
+    /// An execution that failed: of `name`, as the system call was given it, seen from the directory `base`.
+    package mutating func fail(_ name: String, from base: String, errno: Int32 = 2) {
+        result = -errno
+        executable = [UInt8](path: base)
+        interpreter = Array(name.utf8)
+    }
 
     package var bytes: [UInt8] {
         var record = RecordBytes(kind: kind, cpu: cpu, sequence: sequence, time: time, pid: pid, tid: tid)
@@ -108,7 +116,7 @@ package struct ProcessFields {
         record.add(argumentsCount)
         record.add(UInt32(ancestors.count))
         for part in [executable, directory, cgroup, interpreter, arguments] { record.add(UInt32(part.count)) }
-        record.add(UInt32(0))
+        record.add(result)
         record.add(comm, width: 16)
         record.add(tty, width: 32)
         for ancestor in ancestors {

@@ -112,6 +112,32 @@ import Testing
         #expect(window.all.first?.process?.exit_duration == 40, "an exit counts once")
     }
 
+    /// What a process fails to execute doesn't run: its exit is that of what ran before.
+    @Test func exitsPassFailedExecutions() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window, cpus: 1)
+        func failed(_ sequence: UInt64, time: UInt64, pid: UInt32) -> [UInt8] {
+            ProcessFields {
+                $0.sequence = sequence
+                $0.time = time
+                $0.pid = pid
+                $0.start = 1
+                $0.fail("tool", from: "/srv")
+            }.bytes
+        }
+        recorder.record(execution(1, time: 10, pid: 7, start: 1))
+        recorder.record(failed(2, time: 20, pid: 7))
+        recorder.record(failed(3, time: 25, pid: 8))  // of a process whose own execution is not known
+        recorder.record(exitBytes(time: 30, pid: 7, start: 1, duration: 20, status: 0x7f00))
+        recorder.record(exitBytes(time: 40, pid: 8, start: 1, duration: 1, status: 9))
+        recorder.publish()
+        let processes = window.all.compactMap(\.process)
+        #expect(processes.map(\.result) == [0, -2, -2])
+        #expect(processes.map(\.exit_status) == [0x17f00, 0, 0])
+        #expect(processes.map(\.exit_duration) == [20, 0, 0])
+        #expect(window.state.events == 3, "a failed execution is an event")
+    }
+
     @Test func exitOfAnExecutionThatWasGivenUp() throws {
         let window = try Window.small()
         let recorder = Recorder(window, cpus: 1)
