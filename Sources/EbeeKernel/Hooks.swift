@@ -234,9 +234,9 @@ public enum Recording: Sendable, CaseIterable {
             limits.append(
                 "files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts)")
             limits.append(
-                present.contains("touch_ext4")
-                    ? "inode, size, owner, mode and links of deleted files that are not on ext4, and of directories"
-                    : "inode, size, owner, mode and links of deleted files and directories")
+                "inode, size, owner, mode and links of deleted files"
+                    + (present.contains("touch_ext4") ? " that are not on ext4" : ""))
+            limits.append("inode, size, owner, mode and links of deleted directories")
         }
         return limits
     }

@@ -61,7 +61,9 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         }
         #expect(configuration.exec.ringBytes == 2_097_152 && configuration.deletes.ringBytes == 4_194_304)
         #expect(configuration.argumentBytes == 16384)
-        #expect(configuration.exec.failed && configuration.deletes.failed && configuration.calls32Bit)
+        #expect(
+            configuration.exec.failed && configuration.deletes.failed && configuration.deletes.calls32Bit
+                && configuration.exec.calls32Bit)
         #expect(configuration.exec.hooks == nil && configuration.deletes.hooks == nil)
         #expect(configuration.journalBacklog == 20000)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
@@ -85,7 +87,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
 
     @Test(arguments: [
         ("exec", "record"), ("exec", "journal"), ("exec", "failed"), ("deletes", "record"), ("deletes", "journal"),
-        ("deletes", "failed"), ("deletes", "calls_32_bit"),
+        ("deletes", "failed"), ("deletes", "calls_32_bit"), ("exec", "calls_32_bit"),
     ])
     func booleans(section: String, key: String) throws {
         #expect(try parse("[\(section)]\n\(key) = false") != Configuration())
@@ -104,7 +106,8 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(try parse("[exec]\nfailed = false").deletes.failed)
         #expect(try parse("[exec]\nfailed = false").exec.failed == false)
         #expect(try parse("[deletes]\nfailed = false").exec.failed)
-        #expect(try parse("[deletes]\ncalls_32_bit = false").calls32Bit == false)
+        #expect(try parse("[deletes]\ncalls_32_bit = false").deletes.calls32Bit == false)
+        #expect(try parse("[exec]\ncalls_32_bit = false").exec.calls32Bit == false)
     }
 
     @Test(arguments: [
@@ -136,9 +139,10 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             ("[exec]\nhooks = \"auto\"", []), ("[exec]\nfailed = false", ["exec.failed"]),
             ("[deletes]\nfailed = false", ["deletes.failed"]),
             ("[deletes]\ncalls_32_bit = false", ["deletes.calls_32_bit"]),
+            ("[exec]\ncalls_32_bit = false", ["exec.calls_32_bit"]),
             (
                 "[exec]\nfailed = false\nhooks = \"tp\"\n[deletes]\nfailed = false\nhooks = \"kprobe\"\ncalls_32_bit = false",
-                ["exec.failed", "exec.hooks", "deletes.failed", "deletes.hooks", "deletes.calls_32_bit"]
+                ["exec.failed", "exec.hooks", "deletes.failed", "deletes.calls_32_bit", "deletes.hooks"]
             ),
             ("[exec]\njournal = false\n[deletes]\njournal = false\n[log]\nlevel = \"debug\"", []),
         ] as [(String, [String])])

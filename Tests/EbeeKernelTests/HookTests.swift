@@ -70,7 +70,9 @@ extension ProgramSettings {
             }
         }
         let unknown = refusal(recording, "none")
-        #expect(unknown?.hasPrefix("no hook of this kernel can record \(recording.stream)") == true, "there is no such rung")
+        #expect(
+            unknown?.hasPrefix("no hook of this kernel can record \(recording.stream)") == true, "there is no such rung"
+        )
     }
 
     /// What status tells of a program, against what was asked for.
@@ -91,6 +93,6 @@ extension ProgramSettings {
         let sees = program.programs.contains { $0.name == Recording.exit32BitCall }
         if !isOn { #expect(!sees) }
         #expect(program.limits.contains("deletions through 32-bit system calls") == !sees)
-        #expect(program.limits.contains { $0.contains("deletes.calls_32_bit") } == sees)
+        #expect(program.limits.contains { $0.contains("(the setting calls_32_bit)") } == sees)
     }
 }

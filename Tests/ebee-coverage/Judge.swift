@@ -119,7 +119,8 @@ struct Judge {
         _ check: inout Comparison, _ made: Performance, _ deed: Deed, _ expected: Expected, _ event: Event
     ) {
         guard let facts = deed.facts else { return check.add("ebee-act saw no file to delete") }
-        let excuses = expected.factsUnknown + ["of deleted files"]
+        let excuses =
+            expected.factsUnknown + [expected.type == .directory ? "of deleted directories" : "of deleted files"]
         let file = event.json["file"]
         check("type", file?["type"]?.string, "\(expected.type)", absent: excuses)
         check("inode", file?["inode"]?.integer, facts.inode, absent: excuses)
