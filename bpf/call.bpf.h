@@ -139,8 +139,8 @@ static __always_inline bool read_call(struct call *call)
 		return true;
 	case I386_RENAMEAT:
 	case I386_RENAMEAT2:
-		call->kind = number == I386_RENAMEAT2 && argument[4] & RENAME_EXCHANGE ? CALL_EXCHANGE :
-											CALL_RENAME;
+		call->kind = number == I386_RENAMEAT2 && argument[4] & RENAME_EXCHANGE ? CALL_EXCHANGE
+										       : CALL_RENAME;
 		call->source_directory = argument[0];
 		call->source_name = argument[1];
 		call->directory = argument[2];

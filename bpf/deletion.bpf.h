@@ -139,17 +139,29 @@ static __always_inline struct deletion *find_deletion(__u64 key)
 	return request ? &request->deletion : 0;
 }
 
+/* Notes how long the two parts are that were appended for a name. */
+static __always_inline void end_name(struct scratch *scratch, __u32 base, __u32 name, bool is_source)
+{
+	struct ebee_delete *delete = (struct ebee_delete *)scratch->bytes;
+
+	if (is_source) {
+		delete->source_base_length = base;
+		delete->source_name_length = name;
+	} else {
+		delete->base_length = base;
+		delete->name_length = name;
+	}
+}
+
 /* Appends a place: the path of its directory, then `component`. Flags as of read_name(). */
 __noinline __u32 read_place(__u64 mount, __u64 directory, __u64 component, __u32 source)
 {
 	struct scratch *scratch = this_scratch();
-	struct ebee_delete *delete;
 	__u32 before, flags = 0, base;
 	long length;
 
 	if (!scratch)
 		return EBEE_NAME_UNREAD;
-	delete = (struct ebee_delete *)scratch->bytes;
 	before = length_of(scratch);
 	walk_path(mount, directory);
 	if (scratch->cut)
@@ -161,13 +173,7 @@ __noinline __u32 read_place(__u64 mount, __u64 directory, __u64 component, __u32
 		grow(scratch, length - 1);
 	else
 		flags |= EBEE_NAME_UNREAD;
-	if (source) {
-		delete->source_base_length = base;
-		delete->source_name_length = length_of(scratch) - before;
-	} else {
-		delete->base_length = base;
-		delete->name_length = length_of(scratch) - before;
-	}
+	end_name(scratch, base, length_of(scratch) - before, source);
 	return flags;
 }
 
@@ -212,17 +218,15 @@ enum name_kind { NAME_SOURCE = 1 << 0, NAME_OF_KERNEL = 1 << 1 };
 __noinline __u32 read_name(__u64 name, int descriptor, __u32 kind)
 {
 	struct scratch *scratch = this_scratch();
-	struct ebee_delete *delete;
 	__u32 before, flags = 0, base;
 	char first = 0;
 	long length;
 
 	if (!scratch)
 		return EBEE_NAME_UNREAD;
-	delete = (struct ebee_delete *)scratch->bytes;
 	/* Read at the exit of the system call: the kernel has just read it, so its page is there. */
-	if (kind & NAME_OF_KERNEL ? bpf_probe_read_kernel(&first, 1, (void *)name) :
-				    bpf_probe_read_user(&first, 1, (void *)name))
+	if (kind & NAME_OF_KERNEL ? bpf_probe_read_kernel(&first, 1, (void *)name)
+				  : bpf_probe_read_user(&first, 1, (void *)name))
 		return EBEE_NAME_UNREAD;
 	before = length_of(scratch);
 	if (read_base(descriptor, first == '/'))
@@ -239,13 +243,7 @@ __noinline __u32 read_name(__u64 name, int descriptor, __u32 kind)
 		grow(scratch, length - 1);
 	else
 		flags |= EBEE_NAME_UNREAD;
-	if (kind & NAME_SOURCE) {
-		delete->source_base_length = base;
-		delete->source_name_length = length_of(scratch) - before;
-	} else {
-		delete->base_length = base;
-		delete->name_length = length_of(scratch) - before;
-	}
+	end_name(scratch, base, length_of(scratch) - before, kind & NAME_SOURCE);
 	return flags;
 }
 
@@ -297,8 +295,8 @@ __noinline __u64 next_mount(__u64 filesystem_address, __u64 mount_address)
 	struct list_head *node, *head;
 
 	if (bpf_core_field_exists(mount->mnt_next_for_sb))
-		return (__u64)(mount ? BPF_CORE_READ(mount, mnt_next_for_sb) :
-				       BPF_CORE_READ(filesystem, s_mounts));
+		return (__u64)(mount ? BPF_CORE_READ(mount, mnt_next_for_sb)
+				     : BPF_CORE_READ(filesystem, s_mounts));
 	head = (void *)filesystem + bpf_core_field_offset(old_filesystem->s_mounts);
 	node = mount ? BPF_CORE_READ(old_mount, mnt_instance.next) : BPF_CORE_READ(head, next);
 	if (node == head)
@@ -337,10 +335,11 @@ __noinline __u64 only_mount(__u64 dentry_address)
 }
 
 /* Appends the path of what was deleted by its place, where a name could lead astray; returns whether it did. */
-static __always_inline bool read_real_place(struct scratch *scratch, struct deletion *deletion, struct touched *victim,
-					    __u32 *flags)
+static __always_inline bool read_real_place(struct scratch *scratch, struct deletion *deletion,
+					    struct touched *victim, __u32 *flags)
 {
-	struct dentry *dentry = (void *)(is_gone(victim->aliases[0]) ? victim->aliases[0] : victim->aliases[1]);
+	struct dentry *dentry =
+		(void *)(is_gone(victim->aliases[0]) ? victim->aliases[0] : victim->aliases[1]);
 	struct dentry *directory = BPF_CORE_READ(dentry, d_parent);
 	__u64 mount;
 
@@ -413,7 +412,8 @@ __noinline int report(__u64 key, long result)
 		if (!victim || !read_real_place(scratch, deletion, victim, &flags))
 			flags = read_name(deletion->name, deletion->directory, kind);
 		if (deletion->how == EBEE_RENAME)
-			flags |= read_name(deletion->source_name, deletion->source_directory, kind | NAME_SOURCE)
+			flags |= read_name(deletion->source_name, deletion->source_directory,
+					   kind | NAME_SOURCE)
 				 << 3;
 		delete->flags = flags;
 	}

@@ -87,7 +87,7 @@ struct ebee_process {
 	__u32 cgroup_length;
 	__u32 interpreter_length;
 	__u32 arguments_length; /* each argument ends with a NUL */
-	__s32 result; /* of an execution: 0 or a negative errno, see below */
+	__s32 result;		/* of an execution: 0 or a negative errno, see below */
 	char comm[EBEE_COMM_LENGTH];
 	char tty[EBEE_TTY_LENGTH]; /* empty where there is none */
 };

@@ -27,18 +27,19 @@ static __always_inline __u64 current_request(struct task_struct *task)
 }
 
 /* struct filename of a request: since 7.0 in a struct of its own. */
-#define FILENAME(operation, field)                                                                            \
-	({                                                                                                    \
-		struct filename *filename_;                                                                   \
-		if (bpf_core_field_exists((operation)->field))                                                \
-			filename_ = BPF_CORE_READ(operation, field);                                          \
-		else                                                                                          \
-			filename_ = BPF_CORE_READ(since_7_0(operation), field.__incomplete_filename);         \
-		filename_;                                                                                    \
+#define FILENAME(operation, field)                                                                           \
+	({                                                                                                   \
+		struct filename *filename_;                                                                  \
+		if (bpf_core_field_exists((operation)->field))                                               \
+			filename_ = BPF_CORE_READ(operation, field);                                         \
+		else                                                                                         \
+			filename_ = BPF_CORE_READ(since_7_0(operation), field.__incomplete_filename);        \
+		filename_;                                                                                   \
 	})
-#define since_7_0(operation)                                                                                  \
-	_Generic((operation), struct io_unlink * : (struct io_unlink___since_7_0 *)(operation),                \
-		 struct io_rename * : (struct io_rename___since_7_0 *)(operation))
+#define since_7_0(operation)                                                                                 \
+	_Generic((operation), struct io_unlink *                                                             \
+		 : (struct io_unlink___since_7_0 *)(operation), struct io_rename *                           \
+		 : (struct io_rename___since_7_0 *)(operation))
 
 static __always_inline void copy_filename(char *to, struct filename *filename)
 {
@@ -210,16 +211,16 @@ static __always_inline int returned(int result)
 }
 
 /* What a trampoline hands over in place `index`, after the arguments the result: a number, not a pointer that is checked. */
-#define SLOT(context, index)                                                                                  \
-	({                                                                                                    \
-		__u64 slot_;                                                                                  \
-		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(slot_) : "r"(context), "i"((index)*8));          \
-		slot_;                                                                                        \
+#define SLOT(context, index)                                                                                 \
+	({                                                                                                   \
+		__u64 slot_;                                                                                 \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(slot_) : "r"(context), "i"((index)*8));         \
+		slot_;                                                                                       \
 	})
-#define POINTER(context, index)                                                                               \
-	({                                                                                                    \
-		void *pointer_ = (void *)SLOT(context, index);                                                \
-		address_of(pointer_);                                                                         \
+#define POINTER(context, index)                                                                              \
+	({                                                                                                   \
+		void *pointer_ = (void *)SLOT(context, index);                                               \
+		address_of(pointer_);                                                                        \
 	})
 
 SEC("fexit/security_path_unlink")
@@ -237,8 +238,8 @@ int fexit_path_rmdir(void *context)
 SEC("fexit/security_path_rename")
 int fexit_path_rename(void *context)
 {
-	return (int)SLOT(context, 5) ? 0 :
-				       placed_rename(POINTER(context, 0), POINTER(context, 1),
+	return (int)SLOT(context, 5) ? 0
+				     : placed_rename(POINTER(context, 0), POINTER(context, 1),
 						     POINTER(context, 2), POINTER(context, 3));
 }
 

@@ -16,14 +16,14 @@
 #define XFS_SUPER_MAGIC 0x58465342
 
 /* Reads the time of birth from the struct of a filesystem that `inode` is a member of, where the kernel's types have it. */
-#define READ_CREATED(victim, inode, type, member, field)                                                      \
-	do {                                                                                                  \
-		if (bpf_core_field_exists(((type *)0)->field)) {                                              \
-			type *info = (void *)(inode)-bpf_core_field_offset(type, member);                     \
-			(victim)->created_seconds = BPF_CORE_READ(info, field.tv_sec);                        \
-			(victim)->created_nanoseconds = BPF_CORE_READ(info, field.tv_nsec);                   \
-			(victim)->flags |= EBEE_CREATED_KNOWN;                                                \
-		}                                                                                             \
+#define READ_CREATED(victim, inode, type, member, field)                                                     \
+	do {                                                                                                 \
+		if (bpf_core_field_exists(((type *)0)->field)) {                                             \
+			type *info = (void *)(inode)-bpf_core_field_offset(type, member);                    \
+			(victim)->created_seconds = BPF_CORE_READ(info, field.tv_sec);                       \
+			(victim)->created_nanoseconds = BPF_CORE_READ(info, field.tv_nsec);                  \
+			(victim)->flags |= EBEE_CREATED_KNOWN;                                               \
+		}                                                                                            \
 	} while (0)
 
 static __always_inline void read_victim(struct ebee_victim *victim, struct inode *inode)
