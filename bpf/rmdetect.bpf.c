@@ -16,12 +16,16 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The request that a thread of io_uring works on, 0 where it is none. */
 static __always_inline __u64 current_request(struct task_struct *task)
 {
+	struct task_struct___before_5_16 *old = (void *)task;
 	struct io_worker *worker = 0;
 	struct io_wq_work *work;
 
-	if (!bpf_core_field_exists(task->worker_private) || !bpf_core_field_exists(worker->cur_work))
+	if (!bpf_core_field_exists(worker->cur_work))
 		return 0;
-	worker = BPF_CORE_READ(task, worker_private);
+	if (bpf_core_field_exists(task->worker_private))
+		worker = BPF_CORE_READ(task, worker_private);
+	else if (bpf_core_field_exists(old->pf_io_worker))
+		worker = BPF_CORE_READ(old, pf_io_worker);
 	work = BPF_CORE_READ(worker, cur_work);
 	return work ? (__u64)work - bpf_core_field_offset(struct io_kiocb, work) : 0;
 }
@@ -56,10 +60,9 @@ static __always_inline int submitted(__u64 address)
 	struct request *request;
 	__u32 how;
 
-	if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
+	if (operation == IORING_OP_UNLINKAT)
 		how = BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK;
-	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT) &&
-		 !(BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE))
+	else if (operation == IORING_OP_RENAMEAT && !(BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE))
 		how = EBEE_RENAME;
 	else
 		return 0;
@@ -634,12 +637,11 @@ static __always_inline int completed(__u64 address, int result)
 	if (!address)
 		return 0;
 	operation = BPF_CORE_READ(request, opcode);
-	if (operation != bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT) &&
-	    operation != bpf_core_enum_value(enum io_uring_op, IORING_OP_RENAMEAT))
+	if (operation != IORING_OP_UNLINKAT && operation != IORING_OP_RENAMEAT)
 		return 0;
 	if (find_deletion(address))
 		report(address, result);
-	else if (operation == bpf_core_enum_value(enum io_uring_op, IORING_OP_UNLINKAT))
+	else if (operation == IORING_OP_UNLINKAT)
 		count_missed(); /* of a rename nobody knows whether it replaced anything */
 	bpf_map_delete_elem(&requests, &address);
 	return 0;
@@ -658,6 +660,13 @@ int BPF_PROG(submit_sqe, struct io_kiocb *request)
 	return submitted(address_of(request));
 }
 
+/* Before 6.0, and in Debian's 5.10, which has the io_uring of 5.15. */
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(submit_sqe_of_ring, void *ring, void *request)
+{
+	return submitted((__u64)request);
+}
+
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(complete_entry, void *ring, void *request, struct io_uring_cqe *entry)
 {
@@ -669,6 +678,17 @@ SEC("tp_btf/io_uring_complete")
 int BPF_PROG(complete_values, void *ring, void *request, __u64 user_data, int result)
 {
 	return completed((__u64)request, result);
+}
+
+/* As they are before 5.16: no request, but it is the thread that did the work which completes it. */
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(complete_work, void *ring, __u64 user_data, int result)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (!(BPF_CORE_READ(task, flags) & PF_IO_WORKER))
+		return 0;
+	return completed(current_request(task), result);
 }
 
 SEC("tp_btf/ext4_unlink_enter")

@@ -291,6 +291,9 @@ struct task_struct {
 	unsigned int sessionid;
 	struct css_set *cgroups;
 };
+struct task_struct___before_5_16 {
+	void *pf_io_worker;
+};
 struct task_struct___before_5_5 {
 	__u64 real_start_time;
 };
@@ -337,7 +340,7 @@ struct io_rename___since_7_0 {
 	struct delayed_filename oldpath;
 	struct delayed_filename newpath;
 };
-/* The values are relocated too. */
+/* include/uapi/linux/io_uring.h */
 enum io_uring_op { IORING_OP_RENAMEAT = 35, IORING_OP_UNLINKAT = 36 };
 
 struct trace_entry {

@@ -156,11 +156,9 @@ public enum Recording: Sendable, CaseIterable {
             programs: Set(operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] }),
             needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
-                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]]) { $1 }
+                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 }
         ) { present in
-            functionLimits(
-                seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") },
-                seesRequests: present.contains("fentry_io_unlinkat"))
+            functionLimits(present, seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
         },
         Rung(
             name: "kprobe",
@@ -177,11 +175,9 @@ public enum Recording: Sendable, CaseIterable {
             facts: [
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
                 "kprobe_io_unlinkat": [.function("io_unlinkat")],
-            ]
+            ].merging(oldSubmission) { $1 }
         ) { present in
-            functionLimits(
-                seesReturns: present.contains("kretprobe_returned"),
-                seesRequests: present.contains("kprobe_io_unlinkat"))
+            functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
         },
         Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
@@ -195,8 +191,9 @@ public enum Recording: Sendable, CaseIterable {
                 "submit_sqe": [.tracepoint("io_uring_submit_sqe", arguments: 2)],
                 "complete_entry": [.tracepoint("io_uring_complete", arguments: 3)],
                 "complete_values": [.tracepoint("io_uring_complete", arguments: 7)],
+                "complete_work": [.tracepoint("io_uring_complete", arguments: 4)],
                 exit32BitCall: [.function("__ia32_sys_unlink")],
-            ],
+            ].merging(oldSubmission) { $1 },
             limits: callLimits),
     ]
 
@@ -205,8 +202,16 @@ public enum Recording: Sendable, CaseIterable {
     private static let slow32BitCalls =
         "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
 
-    private static func functionLimits(seesReturns: Bool, seesRequests: Bool) -> [String] {
+    /// Before 6.0 a request is seen only as it is submitted: io_unlinkat() is a part of its caller.
+    private static let oldSubmission: [String: [Need]] = [
+        "submit_sqe_of_ring": [.tracepoint("io_uring_submit_sqe", arguments: 7)]
+    ]
+
+    private static func functionLimits(_ present: Set<String>, seesReturns: Bool) -> [String] {
         guard seesReturns else { return ["deletions that fail"] }
+        let seesRequests = !present.isDisjoint(with: [
+            "fentry_io_unlinkat", "kprobe_io_unlinkat", "submit_sqe_of_ring",
+        ])
         return (seesRequests ? [] : ["deletions that fail, through io_uring"])
             + [
                 "renames that fail before the filesystem is asked",
@@ -216,8 +221,8 @@ public enum Recording: Sendable, CaseIterable {
 
     @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
         let (sees32Bit, seesInodes) = (present.contains(exit32BitCall), present.contains("touch_ctime"))
-        let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe"])
-        let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values"])
+        let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe", "submit_sqe_of_ring"])
+        let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values", "complete_work"])
         var limits = [slowCalls]
         limits.append(
             sees32Bit ? slow32BitCalls : "deletions through 32-bit system calls")
