@@ -40,7 +40,7 @@ BUILT := .build/$(CONFIGURATION)
 # The last two: newer clangs find fault with a macro of libbpf's own headers.
 ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 BPF_PROGRAMS := execsnoop rmdetect
-BPF_OBJECTS := $(BPF_PROGRAMS:%=Sources/EbeeKernel/Objects/%.bpf.o)
+BPF_OBJECTS := $(BPF_PROGRAMS:%=Sources/CObjects/%.bpf.o)
 BPF_FLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-unknown-warning-option \
 	-Wno-default-const-init-var-unsafe -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH)
 
@@ -99,11 +99,13 @@ check-deps:
 bpf: $(BPF_OBJECTS) ## compile the BPF programs
 
 # DWARF goes, BTF stays: 600 KB become 60.
-Sources/EbeeKernel/Objects/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build-deps
+Sources/CObjects/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build-deps
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
 	$(Q)$(STRIP) -g $@
+	@# The assembler takes them in, and nobody else knows that.
+	@touch Sources/CObjects/images.S
 
 build: build-deps bpf ## build .build/release/ebeed and .build/release/ebeectl
 	$(call say,SWIFT,$(CONFIGURATION))

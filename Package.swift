@@ -33,8 +33,10 @@ let package = Package(
         .target(name: "EbeeRecord", dependencies: ["EbeeProtocol", "CEvents", "CLinux"], swiftSettings: strict),
         .target(name: "EbeeWindow", dependencies: ["EbeeRecord", "CEvents", "CLinux"], swiftSettings: strict),
         .target(
-            name: "EbeeKernel", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CLibbpf", "CLinux"],
-            resources: [.embedInCode("Objects/execsnoop.bpf.o"), .embedInCode("Objects/rmdetect.bpf.o")],
+            name: "CObjects", exclude: ["execsnoop.bpf.o", "rmdetect.bpf.o"], cSettings: [.headerSearchPath(".")]),
+        .target(
+            name: "EbeeKernel",
+            dependencies: ["CObjects", "EbeeWindow", "EbeeRecord", "CEvents", "CLibbpf", "CLinux"],
             swiftSettings: strict),
         .target(
             name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CSystemd"],

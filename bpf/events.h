@@ -16,7 +16,7 @@
 #endif
 
 /* Counted up when a struct below changes, so that a window never meets records of another layout. */
-#define EBEE_LAYOUT 2
+#define EBEE_LAYOUT 3
 
 /* No record is longer, whatever its parts. */
 #define EBEE_RECORD_MAX 65536
@@ -183,9 +183,8 @@ struct ebee_lost {
 
 /* What the daemon tells a program before it is loaded: the section .rodata.settings. */
 struct ebee_settings {
-	__u64 cgroup_root;   /* inode number of the root of the mounted cgroup tree */
-	__u32 pid;	     /* the daemon, as its own pid namespace sees it; what it does is not reported */
-	__u32 pid_namespace; /* inode number of that namespace */
+	__u64 cgroup_root;     /* inode number of the root of the mounted cgroup tree */
+	__u32 pid_namespace;   /* inode number of the daemon's */
 	__u32 arguments_limit; /* bytes, at most EBEE_ARGUMENTS_MAX */
 	__u32 report_failed;   /* 1: also what fails */
 	/* How this kernel's functions are called, of the rungs that hook them: */
@@ -194,15 +193,21 @@ struct ebee_settings {
 	__u32 rmdir_arguments;
 	__u32 rename_arguments;
 	__u32 calls_32_bit; /* 1: 32-bit system calls are seen when they end */
+};
+
+/* What can change while a program is attached: the section .data.daemon, which the daemon maps. */
+struct ebee_daemon {
+	__u32 pid; /* the daemon that reads now, as its own pid namespace sees it; what it does is not reported */
 	__u32 padding;
 };
 
-/* One per cpu and program, in the map `accounts`. */
+/* One per cpu and program, in the map `accounts`, which the daemon maps. A cpu has a cache line to itself. */
 struct ebee_account {
 	__u64 sequence; /* of the newest event */
 	__u64 lost;	/* of these, how many found the ring full */
 	__u64 missed; /* events that had no place to be remembered in while their system call was under way */
 	__u64 unjoined; /* records that are no events (EBEE_EXIT, EBEE_PROCESS) and found the ring full */
+	__u64 padding[4];
 };
 
 #ifdef __cplusplus
@@ -217,7 +222,8 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
-EBEE_ASSERT_SIZE(struct ebee_settings, 48);
-EBEE_ASSERT_SIZE(struct ebee_account, 32);
+EBEE_ASSERT_SIZE(struct ebee_settings, 40);
+EBEE_ASSERT_SIZE(struct ebee_daemon, 8);
+EBEE_ASSERT_SIZE(struct ebee_account, 64);
 
 #endif

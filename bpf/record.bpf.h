@@ -31,6 +31,7 @@
 #define ARGUMENTS_LISTED 128
 
 const volatile struct ebee_settings settings SEC(".rodata.settings") = {};
+volatile struct ebee_daemon daemon SEC(".data.daemon") = {};
 
 /* Where a record is put together before it is copied into the ring at its true length. */
 struct scratch {
@@ -55,8 +56,10 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+/* One per cpu, of which the daemon sets the number. Not a per-cpu map, so that it can be mapped: to read it needs no right then. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct ebee_account);
@@ -78,9 +81,9 @@ static __always_inline struct scratch *this_scratch(void)
 
 static __always_inline struct ebee_account *this_account(void)
 {
-	__u32 zero = 0;
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&accounts, &zero);
+	return bpf_map_lookup_elem(&accounts, &cpu);
 }
 
 /*
@@ -164,7 +167,7 @@ static __always_inline bool begin(struct scratch *scratch, struct task_struct *t
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	__u32 pid = visible_pid((__u64)BPF_CORE_READ(leader, thread_pid));
 
-	if (!pid || pid == settings.pid)
+	if (!pid || pid == daemon.pid)
 		return false;
 	header->kind = kind;
 	header->time = bpf_ktime_get_boot_ns();

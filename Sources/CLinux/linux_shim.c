@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 const char *ebee_errno_name(int number) { return strerrorname_np(number); }
@@ -36,6 +37,13 @@ int ebee_mount_tracefs(const char *target)
 }
 
 int ebee_unmount(const char *target) { return umount2(target, MNT_DETACH); }
+
+unsigned long ebee_filesystem(const char *path)
+{
+    struct statfs status;
+
+    return statfs(path, &status) == 0 ? (unsigned long)status.f_type : 0;
+}
 
 void ebee_fence(void) { atomic_thread_fence(memory_order_seq_cst); }
 

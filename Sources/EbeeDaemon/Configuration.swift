@@ -33,6 +33,8 @@ public struct Configuration: Sendable, Equatable {
     public var argumentBytes = 16384
     /// Events that may wait for the journal before they are folded.
     public var journalBacklog = 20000
+    /// The directory of a BPF filesystem in which what outlives ebeed is pinned, where no service manager keeps it; nil: nothing is.
+    public var pin: String?
     /// Where the socket is.
     public var socket = Defaults.socketPath
     /// Whose members may ask, besides root.
@@ -151,6 +153,7 @@ private enum Schema {
             "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
             "deletes": stream(\.deletes, .deletes),
             "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
+            "handover": ["pin": pin],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).
                 "socket": .string(\.socket, "an absolute path of at most 107 bytes") {
@@ -163,6 +166,17 @@ private enum Schema {
             ],
             "log": ["level": level],
         ]
+    }
+
+    private static var pin: Setting {
+        Setting { value, configuration in
+            // PATH_MAX, with room for the longest name below it.
+            guard let path = value.string, path.isEmpty || path.hasPrefix("/"), path.utf8.count <= 3800,
+                !path.utf8.contains(0)
+            else { return "an absolute path, or \"\"" }
+            configuration.pin = path.isEmpty ? nil : path
+            return nil
+        }
     }
 
     private static func stream(

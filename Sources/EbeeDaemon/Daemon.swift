@@ -21,67 +21,74 @@ struct Daemon {
         let rung: String
         let limits: [String]
         let programs: [LoadedProgram]
-        let since: UInt64
+        let drain: DrainService
     }
 
     private let configuration: Configuration
     private let reload: @Sendable () throws -> Configuration
     private let logger: Logger
+    private let started = Clock.boot()
+    private let listener: SocketListener
+    private let doorbell = Doorbell()
+    private let handOver: HandOver
+    private let recorded: [Recorded]
     /// The level of every logger, which a reload changes.
     private static let level = Mutex(Logger.Level.info)
 
-    init(_ configuration: Configuration, reload: @escaping @Sendable () throws -> Configuration) {
+    /// Everything that needs privileges: the socket, the programs and their windows. From the end of this on, events are
+    /// recorded.
+    init(_ configuration: Configuration, reload: @escaping @Sendable () throws -> Configuration) throws {
         self.configuration = configuration
         self.reload = reload
         Self.level.withLock { $0 = configuration.logLevel }
         LoggingSystem.bootstrap { label in StandardErrorLog(level: { Self.level.withLock { $0 } }) }
-        logger = Logger(label: "ebeed")
-    }
-
-    /// How long the whole may take to stop, before it is ended the hard way: the journal may hang.
-    private static let stopLimit = Duration.seconds(5)
-
-    func run() async throws {
-        let started = Clock.boot()
-        let listener = try listen()
-        let doorbell = Doorbell()
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
-        var recorded: [Recorded] = []
-        var drains: [DrainService] = []
+        let logger = Logger(label: "ebeed")
+        self.logger = logger
+        let (socket, kept) = try ServiceManager.handedOver()
+        let listener = try Self.listen(socket, configuration)
+        self.listener = listener
         do {
+            let keeper = try Keeper(pin: configuration.pin, files: configuration.ownDirectory, kept: kept)
+            let handOver = HandOver(keeper: keeper, logger: logger)
+            self.handOver = handOver
+            var begun: [(Recording, Begun)] = []
             for recording in Recording.allCases where configuration[recording].record {
-                let stream = configuration[recording]
-                let window = try Window(
-                    name: "ebee-\(recording.stream)", bytes: stream.windowBytes,
-                    maximumAge: UInt64(stream.windowSeconds) * 1_000_000_000, doorbell: doorbell)
-                let program = try Program.attach(recording, settings: configuration.programSettings(recording))
-                let entry = Recorded(
-                    recording: recording, window: window, rung: program.rung, limits: program.limits,
-                    programs: program.programs, since: Clock.boot())
-                recorded.append(entry)
-                logger.info("recording \(recording.stream) through \(program.rung)")
-                drains.append(try DrainService(program, into: window, name: recording.stream))
+                begun.append((recording, try handOver.begin(recording, configuration, doorbell)))
+            }
+            keeper.forgetRest()
+            recorded = try begun.map { recording, begun in
+                let (rung, limits, programs) = begun.description
+                return Recorded(
+                    recording: recording, window: begun.window, rung: rung, limits: limits, programs: programs,
+                    drain: try DrainService(begun, isKept: keeper.isKeeping))
             }
         } catch {
             listener.remove()
             throw error
         }
-
         // Loading read the kernel's type information several times: some 10 MB that are not needed again.
         ebee_trim_heap()
+    }
 
+    /// How long the whole may take to stop, before it is ended the hard way: the journal may hang.
+    private static let stopLimit = Duration.seconds(5)
+
+    /// Serves until it is told to stop.
+    func run() async throws {
+        let drains = recorded.map(\.drain)
         let journal = try JournalService(
             recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)
-        let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger)
+        let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger) { recording in
+            handOver.abandon(recording)
+        }
         let report = StatusSource(
-            started: started, recorded: recorded, drains: drains, journal: journal, selfTest: selfTest,
-            configuration: configuration)
+            started: started, recorded: recorded, journal: journal, selfTest: selfTest, configuration: configuration)
         let server = Server(
             listener: listener,
-            sources: zip(recorded, drains).map { recorded, service in
+            sources: recorded.map { recorded in
                 Source(
                     event: recorded.recording.event, stream: recorded.recording.stream, window: recorded.window,
-                    recordingSince: recorded.since, unmarked: { service.drain.unmarked })
+                    unmarked: { recorded.drain.drain.unmarked })
             },
             doorbell: doorbell, limits: configuration.serverLimits, logger: logger, status: { report.make() })
         let reloader = ReloadService(current: configuration, load: reload, selfTest: selfTest, logger: logger) { new in
@@ -90,7 +97,7 @@ struct Daemon {
             report.set(new)
             server.set(new.serverLimits)
         }
-        services += drains.map { .init(service: $0) }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = drains.map { .init(service: $0) }
         services.append(.init(service: journal))
         services.append(.init(service: reloader))
         services.append(.init(service: ReadinessService(drains: drains, selfTest: selfTest)))
@@ -102,11 +109,12 @@ struct Daemon {
         group.maximumGracefulShutdownDuration = Self.stopLimit
         group.maximumCancellationDuration = .seconds(2)
         try await ServiceGroup(configuration: group).run()
+        handOver.end()
         logger.info("stopped")
     }
 
-    private func listen() throws -> SocketListener {
-        if let descriptor = try ServiceManager.activatedSocket() { return SocketListener(activated: descriptor) }
+    private static func listen(_ activated: Int32?, _ configuration: Configuration) throws -> SocketListener {
+        if let activated { return SocketListener(activated: activated) }
         return try SocketListener(path: configuration.socket, group: configuration.group, backlog: 128)
     }
 }

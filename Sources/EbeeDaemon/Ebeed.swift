@@ -62,7 +62,8 @@ public struct Ebeed: AsyncParsableCommand {
                 let works = try Check.run(configuration, file: config ?? Self.defaultFile)
                 throw works ? ExitCode.success : ExitCode(EX_UNAVAILABLE)
             }
-            try await Daemon(configuration, reload: load).run()
+            let daemon = try Daemon(configuration, reload: load)
+            try await daemon.run()
         } catch let error as ExitCode {
             throw error
         } catch {

@@ -1,3 +1,4 @@
+import EbeeKernel
 import EbeeRecord
 import EbeeServer
 import EbeeWindow
@@ -17,12 +18,19 @@ final class SelfTest: Sendable {
     private let recorded: [Daemon.Recorded]
     private let directory: String
     private let logger: Logger
+    private let abandon: @Sendable (Recording) -> Void
     private let findings = Mutex<[String: StatusReport.SelfTest]>([:])
     /// A reload may come while the test of the start, or of another reload, still runs.
     private let runs = Atomic<Int>(0)
 
-    /// - Parameter directory: one that ebeed may write to.
-    init(_ recorded: [Daemon.Recorded], directory: String, logger: Logger) {
+    /// - Parameters:
+    ///   - directory: one that ebeed may write to.
+    ///   - abandon: called for what failed.
+    init(
+        _ recorded: [Daemon.Recorded], directory: String, logger: Logger,
+        abandon: @escaping @Sendable (Recording) -> Void
+    ) {
+        self.abandon = abandon
         self.recorded = recorded
         self.directory = directory
         self.logger = logger
@@ -76,7 +84,10 @@ final class SelfTest: Sendable {
             let stream = entry.recording.stream
             let finding = missing.contains(index) ? StatusReport.SelfTest.failed(failure) : .passed
             findings.withLock { $0[stream] = finding }
-            if missing.contains(index) { logger.error("\(stream): blind, as far as ebeed can tell: \(failure)") }
+            if missing.contains(index) {
+                logger.error("\(stream): blind, as far as ebeed can tell: \(failure)")
+                abandon(entry.recording)
+            }
         }
     }
 

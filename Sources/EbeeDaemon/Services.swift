@@ -31,12 +31,10 @@ final class Ended: Sendable {
 final class DrainService: Service {
     let drain: Drain
     private let ended = Ended()
-    private let name: String
 
-    init(_ program: consuming Program, into window: Window, name: String) throws(SystemError) {
-        self.name = name
+    init(_ begun: Begun, isKept: Bool) throws(SystemError) {
         let ended = self.ended
-        drain = try Drain(program, into: window) { ended.tell($0) }
+        drain = try begun.drain(isKept: isKept) { ended.tell($0) }
     }
 
     func run() async throws {
@@ -150,6 +148,7 @@ extension Configuration {
             if new.hooks != old.hooks { keys.append("\(name).hooks") }
         }
         if argumentBytes != old.argumentBytes { keys.append("exec.argument_bytes") }
+        if pin != old.pin { keys.append("handover.pin") }
         if socket != old.socket { keys.append("server.socket") }
         if group != old.group { keys.append("server.group") }
         return keys
@@ -160,18 +159,16 @@ extension Configuration {
 final class StatusSource: Sendable {
     private let started: UInt64
     private let recorded: [Daemon.Recorded]
-    private let drains: [DrainService]
     private let journal: JournalService
     private let selfTest: SelfTest
     private let configuration: Mutex<Configuration>
 
     init(
-        started: UInt64, recorded: [Daemon.Recorded], drains: [DrainService], journal: JournalService,
-        selfTest: SelfTest, configuration: Configuration
+        started: UInt64, recorded: [Daemon.Recorded], journal: JournalService, selfTest: SelfTest,
+        configuration: Configuration
     ) {
         self.started = started
         self.recorded = recorded
-        self.drains = drains
         self.journal = journal
         self.selfTest = selfTest
         self.configuration = Mutex(configuration)
@@ -193,12 +190,12 @@ final class StatusSource: Sendable {
         return StatusReport(
             version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(),
             memoryBytes: Self.memory(),
-            streams: zip(recorded, drains).map { recorded, service in
+            streams: recorded.map { recorded in
                 StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
                     programs: recorded.programs.map { ($0.name, $0.verifiedInstructions) },
                     selfTest: selfTest.finding(recorded.recording.stream),
-                    lost: service.drain.losses.events, window: recorded.window.state,
+                    lost: recorded.drain.drain.losses.events, window: recorded.window.state,
                     maximumAge: recorded.window.maximumAge / 1_000_000_000)
             }, journal: journal)
     }

@@ -19,12 +19,12 @@ struct OpenObject: ~Copyable {
     private var object: OpaquePointer { unsafe handle.object }
 
     /// - Parameter image: the ELF file, kept by libbpf only while this runs.
-    init(name: String, image: [UInt8]) throws(SystemError) {
+    init(name: String, image: UnsafeRawBufferPointer) throws(SystemError) {
         var options = unsafe bpf_object_open_opts()
         unsafe options.sz = MemoryLayout<bpf_object_open_opts>.size
         let opened = unsafe name.withCString { cName in
             unsafe options.object_name = unsafe cName
-            return unsafe image.withUnsafeBytes { unsafe bpf_object__open_mem($0.baseAddress, $0.count, &options) }
+            return unsafe bpf_object__open_mem(image.baseAddress, image.count, &options)
         }
         guard let object = unsafe opened else { throw SystemError("open \(name)") }
         handle = unsafe ObjectHandle(object)
@@ -47,13 +47,15 @@ struct OpenObject: ~Copyable {
         if result != 0 { throw SystemError("size map \(map) to \(entries)", errno: result) }
     }
 
-    func set(_ settings: ebee_settings) throws(SystemError) {
-        var settings = settings
-        guard let map = unsafe bpf_object__find_map_by_name(object, ".rodata.settings") else {
-            throw SystemError("find the settings of \(name)")
+    /// Sets the variable that is all of a section.
+    func set<Value: BitwiseCopyable>(_ section: String, to value: Value) throws(SystemError) {
+        guard let map = unsafe bpf_object__find_map_by_name(object, section) else {
+            throw SystemError("find \(section) of \(name)")
         }
-        let result = unsafe bpf_map__set_initial_value(map, &settings, MemoryLayout<ebee_settings>.size)
-        if result != 0 { throw SystemError("set the settings of \(name)", errno: result) }
+        let result = unsafe withUnsafeBytes(of: value) {
+            unsafe bpf_map__set_initial_value(map, $0.baseAddress, $0.count)
+        }
+        if result != 0 { throw SystemError("set \(section) of \(name)", errno: result) }
     }
 
     /// Hands the object to the kernel, whose verifier has the last word.
@@ -66,10 +68,23 @@ struct OpenObject: ~Copyable {
 
 /// A program in the kernel.
 public struct LoadedProgram: Sendable {
-    /// As bpftool shows it.
+    /// As bpftool shows it, where that has room for it.
     public let name: String
     /// How many instructions the verifier went through, where the kernel tells (Linux 5.16).
     public let verifiedInstructions: Int?
+
+    init(name: String, descriptor: Int32) {
+        self.name = name
+        let verified = Self.information(descriptor)?.verified_insns ?? 0
+        verifiedInstructions = verified > 0 ? Int(verified) : nil
+    }
+
+    /// What the kernel knows of it; nil where it doesn't say.
+    static func information(_ descriptor: Int32) -> bpf_prog_info? {
+        var info = bpf_prog_info()
+        var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+        return unsafe bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0 ? info : nil
+    }
 }
 
 /// An object whose programs and maps are in the kernel.
@@ -91,18 +106,11 @@ struct LoadedObject: ~Copyable {
         return descriptor
     }
 
-    /// What the verifier made of each program that was loaded.
-    func programs() -> [LoadedProgram] {
-        var programs: [LoadedProgram] = []
+    /// The programs that were loaded, with their descriptors, which are valid as long as this value.
+    func programs() -> [(name: String, descriptor: Int32)] {
+        var programs: [(name: String, descriptor: Int32)] = []
         unsafe forEachLoaded { program in
-            var info = bpf_prog_info()
-            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-            guard unsafe bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0 else { return }
-            unsafe programs.append(
-                LoadedProgram(
-                    name: String(cString: bpf_program__name(program)),
-                    // 0 before Linux 5.16, which doesn't tell.
-                    verifiedInstructions: info.verified_insns > 0 ? Int(info.verified_insns) : nil))
+            unsafe programs.append((String(cString: bpf_program__name(program)), bpf_program__fd(program)))
         }
         return programs
     }
@@ -151,6 +159,14 @@ struct LoadedObject: ~Copyable {
     fileprivate init() { unsafe links = [] }
 
     fileprivate mutating func add(_ link: OpaquePointer) { unsafe links.append(link) }
+
+    /// Of each link, valid as long as this value. Before Linux 5.15 that of a tracepoint or kprobe is its perf event.
+    var descriptors: [Int32] { unsafe links.map { unsafe bpf_link__fd($0) } }
+
+    /// Gives them up without detaching: libbpf would disable the perf event behind a link, also for whoever else holds it.
+    mutating func leave() {
+        for index in unsafe links.indices { unsafe bpf_link__disconnect(links[index]) }
+    }
 
     deinit {
         for index in unsafe links.indices.reversed() { unsafe bpf_link__destroy(links[index]) }

@@ -1,6 +1,4 @@
 import CEvents
-import CLibbpf
-import CLinux
 import EbeeRecord
 import EbeeWindow
 import Glibc
@@ -24,17 +22,20 @@ public final class Drain: Sendable {
     /// How long it lets records gather after a wake-up: a reader that keeps up with every record is woken for every record.
     private static let gathering: UInt32 = 1000  // µs
 
-    /// Starts the thread, which owns `program` and releases it at its end.
-    /// - Parameter ended: called on the thread once everything is released, with what stopped it if it was not `stop`.
+    /// Starts the thread, which owns `program` and ends with it.
+    /// - Parameters:
+    ///   - isKept: somebody else holds the program too: at the end it stays attached.
+    ///   - ended: called on the thread once everything is released, with what stopped it if it was not `stop`.
     public init(
-        _ program: consuming Program, into window: Window, ended: @escaping @Sendable (SystemError?) -> Void
+        _ program: consuming Program, into recorder: Recorder, isKept: Bool,
+        ended: @escaping @Sendable (SystemError?) -> Void
     ) throws(SystemError) {
         let shared = Shared()
         self.shared = shared
         let accounts = try Accounts(of: program)
         self.accounts = accounts
-        let run = try Run(program, window, shared, accounts)
-        lossCount = run.recorder.losses
+        lossCount = recorder.losses
+        let run = try Run(program, recorder, shared, accounts, isKept: isKept)
         let name = run.name
         try startThread(name: name) {
             let error = run.loop()
@@ -56,53 +57,45 @@ public final class Drain: Sendable {
     /// marked within a quarter of a second.
     public var unmarked: UInt64 {
         let lost = accounts.lost
-        return lost > losses.events ? lost - losses.events : 0
+        let counted = losses.counted
+        return lost > counted ? lost - counted : 0
     }
 
     /// The thread's own state: made by `init`, used by the thread alone.
-    @safe private final class Run: @unchecked Sendable {
+    private final class Run: @unchecked Sendable {
         let name: String
         private var program: Program?
-        let recorder: Recorder
+        private let recorder: Recorder
         private let shared: Shared
         private let accounts: Accounts
-        private let latest: UnsafeMutablePointer<ebee_account>
-        private var ring: OpaquePointer?
+        private let isKept: Bool
+        private var ring: Ring?
         private var settled: UInt64 = 0
 
         init(
-            _ program: consuming Program, _ window: Window, _ shared: Shared, _ accounts: Accounts
+            _ program: consuming Program, _ recorder: Recorder, _ shared: Shared, _ accounts: Accounts, isKept: Bool
         ) throws(SystemError) {
             name = "ebee-" + program.recording.stream
-            let ringMap = try program.object.map("ring")
-            recorder = Recorder(window, cpus: accounts.cpus)
+            self.recorder = recorder
             self.shared = shared
             self.accounts = accounts
-            unsafe latest = .allocate(capacity: accounts.cpus)
-            unsafe latest.initialize(repeating: ebee_account(), count: accounts.cpus)
+            self.isKept = isKept
+            try program.serve()
+            ring = unsafe try Ring(program.handles.ring, name: name) { bytes in
+                unsafe recorder.record(bytes)
+                return !shared.stopping.load(ordering: .relaxed)
+            }
             self.program = consume program
-            // The callback gets this object unretained: the ring is freed before it.
-            let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-            let ring = unsafe ring_buffer__new(
-                ringMap,
-                { context, data, size in
-                    guard let context = unsafe context, let data = unsafe data else { return -EINVAL }
-                    let run = unsafe Unmanaged<Run>.fromOpaque(context).takeUnretainedValue()
-                    unsafe run.recorder.record(UnsafeRawBufferPointer(start: data, count: size))
-                    return run.shared.stopping.load(ordering: .relaxed) ? -ECANCELED : 0
-                }, context, nil)
-            guard let ring = unsafe ring else { throw SystemError("map the ring of \(name)") }
-            unsafe self.ring = ring
         }
-
-        deinit { unsafe latest.deallocate() }
 
         /// Runs until it is told to stop; returns what stopped it otherwise.
         func loop() -> SystemError? {
             while !shared.stopping.load(ordering: .acquiring) {
-                let count = unsafe ring_buffer__poll(ring, Drain.patience)
-                if count < 0, count != -EINTR, count != -ECANCELED {
-                    return SystemError("poll the ring of \(name)", errno: count)
+                let count: Int
+                do throws(SystemError) {
+                    count = try ring?.poll(milliseconds: Drain.patience) ?? 0
+                } catch {
+                    return error
                 }
                 let now = Clock.boot()
                 shared.pulse.store(now, ordering: .relaxed)
@@ -116,46 +109,46 @@ public final class Drain: Sendable {
         /// The ring is empty but for what came this moment: time to compare with the kernel's own count.
         private func settle(_ now: UInt64) {
             settled = now
-            if unsafe accounts.read(into: latest) {
-                recorder.settle(accounts: { unsafe self.latest[$0] }, now: now)
-            }
+            let accounts = accounts
+            recorder.settle(accounts: { accounts[$0] }, skipped: program?.skipped ?? 0, now: now)
         }
 
-        /// Detaches the programs, then frees the ring.
+        /// Frees the ring, and detaches the programs unless they are kept.
         func release() {
-            if let ring = unsafe ring { unsafe ring_buffer__free(ring) }
-            unsafe ring = nil
+            ring = nil
+            if isKept { program?.leave() }
             program = nil
         }
     }
 }
 
-/// The kernel's own count of a program's events, one for each cpu; any thread may read it.
-final class Accounts: Sendable {
-    let cpus = Program.cpus()
-    /// A descriptor of our own, since the program and its descriptors end with the drain.
-    private let map: Int32
-
-    init(of program: borrowing Program) throws(SystemError) {
-        map = fcntl(try program.object.map("accounts"), F_DUPFD_CLOEXEC, 0)
-        if map < 0 { throw SystemError("keep the accounts of \(program.recording.stream)") }
-    }
-
-    deinit { close(map) }
-
-    /// Fills `accounts`, which has room for every cpu; false where the kernel refuses.
-    func read(into accounts: UnsafeMutablePointer<ebee_account>) -> Bool {
-        var key: UInt32 = 0
-        return unsafe bpf_map_lookup_elem(map, &key, accounts) == 0
-    }
-
-    /// How many events did not get into the ring, on all cpus.
-    var lost: UInt64 {
-        var latest = [ebee_account](repeating: ebee_account(), count: cpus)
-        let isRead = unsafe latest.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return false }
-            return unsafe read(into: base)
+extension Recorder {
+    /// Programs that others took the place of: detaches them, takes what their ring still holds, and makes the account of what they lost.
+    /// From then on this records what the others saw.
+    /// - Parameters:
+    ///   - since: boot time at which the others began to be attached.
+    ///   - generation: that of the others.
+    ///   - release: makes whoever else holds the links of these give them up.
+    public func finish(
+        _ old: consuming Program, since: UInt64, generation: UInt64, release: () -> Void
+    ) throws(SystemError) {
+        let overlap = Overlap(since: since)
+        let accounts = try Accounts(of: old)
+        let ring = unsafe try Ring(old.handles.ring, name: old.recording.stream) { bytes in
+            unsafe self.record(bytes)
+            if let header = try? unsafe RecordHeader(checking: bytes.bytes) { unsafe overlap.add(header, bytes) }
+            return true
         }
-        return isRead ? latest.reduce(0) { $0 + $1.lost + $1.missed } : 0
+        // So long that no event's two records can be mistaken for those of two events (Overlap).
+        usleep(20_000)
+        let skipped = old.skipped
+        old.detach()
+        release()
+        // A program that was running when it was detached comes to its end.
+        usleep(20_000)
+        while try ring.consume() > 0 {}
+        // Twice: what is missing at the first look may still come, it says.
+        for _ in 0..<2 { settle(accounts: { accounts[$0] }, skipped: skipped, now: Clock.boot()) }
+        begin(generation: generation, after: overlap)
     }
 }

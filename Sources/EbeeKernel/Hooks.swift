@@ -1,4 +1,5 @@
 import CLibbpf
+import CObjects
 import EbeeRecord
 import Glibc
 
@@ -54,6 +55,8 @@ public struct Rung: Sendable {
     public let name: String
     /// The BPF programs that make it up.
     let programs: Set<String>
+    /// Those of them of which each run is an event, or a part of one.
+    var eventful: Set<String> { programs.filter { !$0.hasPrefix("exit_") || $0 == "exit_call" } }
     /// What it needs before loading is tried.
     var needs: [Need] = []
     /// Where a program is attached instead of where its section says: to those of these that exist.
@@ -87,11 +90,15 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
-    var image: [UInt8] {
-        switch self {
-        case .exec: PackageResources.execsnoop_bpf_o
-        case .deletes: PackageResources.rmdetect_bpf_o
-        }
+    /// The ELF file; it lives as long as the process.
+    var image: UnsafeRawBufferPointer {
+        var size = 0
+        let start =
+            switch self {
+            case .exec: unsafe ebee_execsnoop(&size)
+            case .deletes: unsafe ebee_rmdetect(&size)
+            }
+        return unsafe UnsafeRawBufferPointer(start: start, count: size)
     }
 
     /// The ways to see its events, the best first.

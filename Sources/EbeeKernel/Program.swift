@@ -28,19 +28,129 @@ public struct ProgramSettings: Sendable {
     }
 }
 
-/// A BPF program that records: loaded, attached, with its ring. Released in the reverse order when the value goes.
+/// BPF programs that record: loaded, attached, with their ring. Detached when the value goes, unless somebody else holds
+/// their links too.
 public struct Program: ~Copyable {
-    /// What it records.
+    /// What they record.
     public let recording: Recording
     /// Name of the rung in use.
     public let rung: String
     /// What that rung can't see or costs, in words.
     public let limits: [String]
-    /// The programs that make it up.
+    /// The programs.
     public let programs: [LoadedProgram]
-    // In the order of release: detach, then unload.
-    private let links: Links
-    let object: LoadedObject
+    /// What they were made from, in short: the same where this ebeed, with these settings, would load the same.
+    public let fingerprint: String
+    /// Boot time from which on all of them were attached; nil of those that an earlier process attached.
+    public let attached: UInt64?
+    let handles: Handles
+    private let owner: Owner
+
+    /// What outlives the process where somebody keeps it: descriptors, valid as long as the program.
+    struct Handles {
+        var ring: Int32
+        var accounts: Int32
+        var daemon: Int32
+        var programs: [(name: String, descriptor: Int32)]
+        var links: [Int32]
+    }
+
+    /// The same, each with the role that `adopt` asks for.
+    public var kept: [(role: String, descriptor: Int32)] {
+        [("ring", handles.ring), ("accounts", handles.accounts), ("daemon", handles.daemon)]
+            + handles.programs.map { ("program.\($0.name)", $0.descriptor) }
+            + handles.links.map { ("link", $0) }
+    }
+
+    /// What the handles belong to: libbpf's objects, or, of programs that were taken over, nobody else.
+    private final class Owner {
+        // In the order of release: detach, then unload.
+        var links: Links?
+        let object: LoadedObject?
+        private var adopted: [Int32]
+
+        init(_ links: consuming Links, _ object: consuming LoadedObject) {
+            self.links = consume links
+            self.object = consume object
+            adopted = []
+        }
+
+        init(adopted: [Int32]) {
+            links = nil
+            object = nil
+            self.adopted = adopted
+        }
+
+        deinit { closeAdopted() }
+
+        func closeAdopted() {
+            for descriptor in adopted { close(descriptor) }
+            adopted = []
+        }
+    }
+
+    /// Tells the programs that this process is the one that reads: what it does is not recorded.
+    func serve() throws(SystemError) {
+        let daemon = try MappedMap(
+            handles.daemon, bytes: MemoryLayout<ebee_daemon>.size, name: "the settings of \(recording.stream)")
+        unsafe daemon.base.storeBytes(of: UInt32(getpid()), as: UInt32.self)
+    }
+
+    /// How many events the kernel may not have shown to the programs, because one was running on that cpu already; at most so
+    /// many, since two programs may have missed the same event. Linux counts this since 5.12.
+    var skipped: UInt64 {
+        let eventful = recording.rungs.first { $0.name == rung }?.eventful ?? []
+        return handles.programs.reduce(0) { sum, program in
+            guard eventful.contains(program.name) else { return sum }
+            return sum + (LoadedProgram.information(program.descriptor)?.recursion_misses ?? 0)
+        }
+    }
+
+    /// Ends without detaching: somebody else holds the links.
+    func leave() { owner.links?.leave() }
+
+    /// Detaches those that were taken over, of which nobody else holds the links.
+    func detach() { owner.closeAdopted() }
+
+    /// Takes over the programs of an earlier process.
+    /// - Parameter kept: descriptors by role, which this owns from now on, whatever comes of it.
+    /// - Throws: when something of it is missing.
+    public static func adopt(
+        _ recording: Recording, rung name: String, fingerprint: String, kept: [(role: String, descriptor: Int32)]
+    ) throws(SystemError) -> Program {
+        try Program(adopting: recording, name, fingerprint, kept)
+    }
+
+    private init(
+        adopting recording: Recording, _ name: String, _ fingerprint: String,
+        _ kept: [(role: String, descriptor: Int32)]
+    ) throws(SystemError) {
+        let owner = Owner(adopted: kept.map(\.descriptor))
+        func only(_ role: String) throws(SystemError) -> Int32 {
+            guard let found = kept.first(where: { $0.role == role }) else {
+                throw SystemError("find the \(role) of \(recording.stream) that was kept", errno: ENOENT)
+            }
+            return found.descriptor
+        }
+        let prefix = "program."
+        let handles = try Handles(
+            ring: only("ring"), accounts: only("accounts"), daemon: only("daemon"),
+            programs: kept.filter { $0.role.hasPrefix(prefix) }.map {
+                (String($0.role.dropFirst(prefix.count)), $0.descriptor)
+            },
+            links: kept.filter { $0.role == "link" }.map(\.descriptor))
+        guard let rung = recording.rungs.first(where: { $0.name == name }) else {
+            throw SystemError("go on with the hooks \(name) of \(recording.stream)", errno: ENOENT)
+        }
+        self.recording = recording
+        self.rung = name
+        limits = rung.limits(Set(handles.programs.map(\.name)))
+        programs = handles.programs.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
+        self.fingerprint = fingerprint
+        attached = nil
+        self.handles = handles
+        self.owner = owner
+    }
 
     /// Loads and attaches the best rung that this kernel takes, or the one that `settings` name.
     /// - Throws: `Unmet.kernel` with the reason of each rung when none can be had.
@@ -55,6 +165,45 @@ public struct Program: ~Copyable {
             }
         }
         throw .kernel("no hook of this kernel can record \(recording.stream) (\(reasons.joined(separator: "; ")))")
+    }
+
+    /// Whether programs with this rung and fingerprint are what `attach` would make now, as far as that can be told without asking the kernel
+    /// for a better rung.
+    public static func wouldBe(
+        _ recording: Recording, settings: ProgramSettings, rung name: String, programs: Set<String>, fingerprint: String
+    ) -> Bool {
+        guard settings.rung == nil || settings.rung == name, let types = try? KernelTypes(),
+            recording.rungs.contains(where: { $0.name == name })
+        else { return false }
+        return Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+    }
+
+    /// FNV-1a, 64 bits: names what programs were made from; nobody gains by making two alike.
+    private static func fingerprint(
+        _ recording: Recording, _ programs: Set<String>, _ fixed: ebee_settings, _ settings: ProgramSettings
+    ) -> String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func add(_ bytes: some Sequence<UInt8>) {
+            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        unsafe add(recording.image)
+        for name in programs.sorted() { add(Array(name.utf8) + [0]) }
+        unsafe withUnsafeBytes(of: fixed) { unsafe add($0) }
+        add("\(settings.ringBytes) \(cpus())".utf8)
+        return String(hash, radix: 16)
+    }
+
+    private static func settings(
+        _ programs: Set<String>, _ settings: ProgramSettings, _ types: borrowing KernelTypes
+    ) -> ebee_settings {
+        let unlink = types.parameters(of: "vfs_unlink")
+        return ebee_settings(
+            cgroup_root: Self.cgroupRoot(), pid_namespace: Self.inode("/proc/self/ns/pid"),
+            arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failed ? 1 : 0,
+            dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
+            rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
+            rename_arguments: UInt32(types.parameters(of: "vfs_rename").count),
+            calls_32_bit: programs.contains(Recording.exit32BitCall) ? 1 : 0)
     }
 
     /// What each rung would do here, without attaching anything that lasts.
@@ -108,19 +257,15 @@ public struct Program: ~Copyable {
         _ recording: Recording, _ rung: Rung, additions: Set<String>, _ settings: ProgramSettings,
         _ types: borrowing KernelTypes
     ) throws(SystemError) {
-        let opened = try OpenObject(name: recording.object, image: recording.image)
-        opened.choose(rung.programs.union(additions))
+        let opened = unsafe try OpenObject(name: recording.object, image: recording.image)
+        let programs = rung.programs.union(additions)
+        let fixed = Self.settings(programs, settings, types)
+        opened.choose(programs)
         try opened.resize(map: "ring", entries: UInt32(settings.ringBytes))
         try opened.resize(map: "scratches", entries: UInt32(Self.cpus()))
-        let unlink = types.parameters(of: "vfs_unlink")
-        try opened.set(
-            ebee_settings(
-                cgroup_root: Self.cgroupRoot(), pid: UInt32(getpid()), pid_namespace: Self.inode("/proc/self/ns/pid"),
-                arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failed ? 1 : 0,
-                dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
-                rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
-                rename_arguments: UInt32(types.parameters(of: "vfs_rename").count),
-                calls_32_bit: additions.contains(Recording.exit32BitCall) ? 1 : 0, padding: 0))
+        try opened.resize(map: "accounts", entries: UInt32(Self.cpus()))
+        try opened.set(".rodata.settings", to: fixed)
+        try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), padding: 0))
         let loaded = try opened.load()
         let tracefs = try Tracefs()
         // Of the places, those that this kernel has.
@@ -132,14 +277,19 @@ public struct Program: ~Copyable {
                 }
             }
         }
+        let (ring, accounts, daemon) = try (loaded.map("ring"), loaded.map("accounts"), loaded.map(".data.daemon"))
         let links = try loaded.attach(places)
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name
         limits = rung.limits(additions)
-        programs = loaded.programs()
-        object = loaded
-        self.links = links
+        attached = Clock.boot()
+        let descriptors = loaded.programs()
+        self.programs = descriptors.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
+        fingerprint = Self.fingerprint(recording, programs, fixed, settings)
+        handles = Handles(
+            ring: ring, accounts: accounts, daemon: daemon, programs: descriptors, links: links.descriptors)
+        owner = Owner(links, loaded)
     }
 
     /// How many cpus this machine can have.

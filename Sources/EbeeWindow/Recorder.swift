@@ -6,6 +6,8 @@ import Synchronization
 public struct Losses: Sendable {
     /// Events that the ring had no room for, or that the programs could not remember.
     public var events: UInt64 = 0
+    /// Those of them that the programs that are attached now have counted, cpu by cpu.
+    public var counted: UInt64 = 0
     /// Records that were not what events.h says. There are none unless the kernel or we are broken.
     public var malformed: UInt64 = 0
 
@@ -20,10 +22,18 @@ public final class LossCount: Sendable {
     /// What was found so far.
     public var now: Losses { losses.withLock { $0 } }
 
-    func add(events: UInt64 = 0, malformed: UInt64 = 0) {
+    func add(events: UInt64 = 0, counted: UInt64 = 0, malformed: UInt64 = 0) {
         losses.withLock {
             $0.events += events
+            $0.counted += counted
             $0.malformed += malformed
+        }
+    }
+
+    func set(_ cpus: [CPUState]) {
+        losses.withLock { losses in
+            losses.events = cpus.reduce(0) { $0 + $1.lost }
+            losses.counted = cpus.dropLast().reduce(0) { $0 + $1.full + $1.missed }
         }
     }
 }
@@ -38,32 +48,79 @@ public final class LossCount: Sendable {
 public final class Recorder {
     private var writer: Window.Writer
     private var index: PositionIndex
-    /// By cpu: sequence number and time of the newest event.
-    private var newest: [(sequence: UInt64, time: UInt64)]
-    /// By cpu: the kernel's own count at the last look.
+    /// By cpu: the kernel's own count at the last look. The last one stands for no cpu in particular, as in the ledger.
     private var counted: [ebee_account]
-    /// By cpu: how many events were marked as lost because the ring was full.
-    private var marked: [UInt64]
     private var unpublished = 0
+    /// The first record of the ring may be one that the process before this one took and could not tell the ring any more.
+    private var retaken: RecordHeader?
+    /// What other programs recorded before those whose records come now; see `begin(generation:after:)`.
+    private var overlap: Overlap?
     /// What was marked as lost.
     public let losses = LossCount()
 
-    /// - Parameters:
-    ///   - cpus: how many cpus the machine can have.
-    ///   - processes: how many are remembered at one time.
-    public init(_ window: Window, cpus: Int, processes: Int = 65536) {
+    /// Goes on where the window ends.
+    /// - Parameter processes: how many are remembered at one time.
+    public init(_ window: Window, processes: Int = 65536) {
         writer = Window.Writer(window)
         index = PositionIndex(capacity: processes)
-        newest = Array(repeating: (0, Clock.boot()), count: cpus)
-        counted = Array(repeating: ebee_account(), count: cpus)
-        marked = Array(repeating: 0, count: cpus)
+        counted = Self.accounts(writer.cpus)
+        retaken = writer.resumed
+        losses.set(writer.cpus)
+        for segment in window.segments {
+            _ = unsafe window.walk(segment) { unsafe self.remember($0, $1, $2) }
+        }
+    }
+
+    /// Which programs gave the sequence numbers that the window knows: counted up whenever others are attached.
+    public var generation: UInt64 { writer.generation }
+
+    /// From now on, other programs' records come: their sequence numbers begin anew.
+    /// - Parameter overlap: what the programs before them recorded while both were attached.
+    public func begin(generation: UInt64, after overlap: Overlap?) {
+        writer.begin(generation: generation)
+        counted = Array(repeating: ebee_account(), count: counted.count)
+        losses.set(writer.cpus)
+        retaken = nil
+        self.overlap = overlap
+    }
+
+    /// Goes through what another window remembers as if it came now; the counts of the programs stay as they are there.
+    public func carry(over old: Window) {
+        for segment in old.segments {
+            _ = unsafe old.walk(segment) { header, bytes, _ in
+                switch header.kind {
+                case RecordKind.delete: unsafe delete(bytes, header)
+                default: unsafe remember(header, bytes, writer.append(bytes, time: header.time))
+                }
+                writer.commit()
+            }
+        }
+        let last = Window.Writer(old)
+        writer.take(countsOf: last)
+        counted = Self.accounts(writer.cpus)
+        retaken = last.resumed
+        losses.set(writer.cpus)
+        let window = writer.window
+        window.recordingSince = old.coveredSince
+        if var bookmark = old.bookmark {
+            let behind = old.end.ordinal &- bookmark.ordinal
+            let end = window.end.ordinal
+            bookmark.ordinal = end > behind ? end - behind : 0
+            window.bookmark = bookmark
+        }
+    }
+
+    private static func accounts(_ cpus: [CPUState]) -> [ebee_account] {
+        cpus.map {
+            ebee_account(sequence: $0.sequence, lost: $0.full, missed: $0.missed, unjoined: 0, padding: (0, 0, 0, 0))
+        }
     }
 
     /// What was lost so far. Any thread.
     public var lost: Losses { losses.now }
 
-    /// Takes one record from the ring. It is visible after `publish`, or once 256 have come: under a load that never lets
-    /// the ring run empty, readers still see it.
+    /// Takes one record from the ring. Readers are woken by `publish`, or once 256 have come: under a load that never lets
+    /// the ring run empty, they still see it.
     public func record(_ bytes: UnsafeRawBufferPointer) {
         unpublished += 1
         if unpublished >= 256 { publish() }
@@ -74,71 +131,99 @@ public final class Recorder {
             losses.add(malformed: 1)
             return
         }
-        if header.sequence != 0 { follow(header) }
+        if let first = retaken {
+            retaken = nil
+            if first.sequence == header.sequence, first.cpu == header.cpu, first.time == header.time { return }
+        }
+        if header.sequence != 0 {
+            follow(header)
+            if unsafe isDouble(header, bytes) { return }
+        }
         switch header.kind {
-        case RecordKind.exec:
-            let process = unsafe bytes.load(as: ebee_process.self)
-            let position = unsafe writer.append(bytes, time: header.time, isEvent: true)
-            // One that failed has no exit to come: that of what ran before it is still awaited.
-            if process.result == 0 { index.insert(pid: header.pid, start: process.start, position: position) }
+        case RecordKind.exec, RecordKind.process:
+            unsafe remember(header, bytes, writer.append(bytes, time: header.time))
         case RecordKind.exit:
             complete(unsafe bytes.load(as: ebee_exit.self))
-        case RecordKind.process:
-            let process = unsafe bytes.load(as: ebee_process.self)
-            let position = unsafe writer.append(bytes, time: header.time, isEvent: false)
-            index.insert(pid: header.pid, start: process.start, position: position)
         case RecordKind.delete:
             unsafe delete(bytes, header)
         default:
             losses.add(malformed: 1)
         }
+        writer.commit()
     }
 
-    /// Makes what was recorded visible to readers.
+    /// Whether this event is in the window already, as the programs before these saw it.
+    private func isDouble(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let overlap else { return false }
+        if unsafe overlap.takes(header, bytes) {
+            writer.skip(header)
+            return true
+        }
+        // Both were attached for less than a second.
+        if Clock.boot() - overlap.since > 2_000_000_000 {
+            self.overlap = nil
+            writer.checkpoint()
+        }
+        return false
+    }
+
+    /// Where the record of a process is, for its exit and for what it deletes.
+    private func remember(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ position: UInt64) {
+        guard header.kind == RecordKind.exec || header.kind == RecordKind.process else { return }
+        let process = unsafe bytes.load(as: ebee_process.self)
+        // One that failed has no exit to come: that of what ran before it is still awaited.
+        if process.result != 0 || process.exit_status != 0 { return }
+        index.insert(pid: header.pid, start: process.start, position: position)
+    }
+
+    /// Wakes readers.
     public func publish() {
         unpublished = 0
-        writer.publish()
+        writer.ring()
     }
 
     /// Now and then, when the ring is empty: gives up what is too old, and finds events that were lost without a later one to
     /// show the gap. `accounts` is by cpu, as the kernel has them now; they count from the next look on, when
-    /// what was under way has arrived.
-    public func settle(accounts: (Int) -> ebee_account, now: UInt64) {
+    /// what was under way has arrived. `skipped` are events that the kernel did not show to the programs, on whatever cpu.
+    public func settle(accounts: (Int) -> ebee_account, skipped: UInt64 = 0, now: UInt64) {
         var isMarked = false
-        for cpu in newest.indices {
+        for cpu in counted.indices.dropLast() {
             let account = accounts(cpu)
             let known = counted[cpu]
+            let own = writer.cpus[cpu]
             // Both must say so: the sequence, that events are missing behind the newest one that came; the count, that they
             // found the ring full. One alone may be a record that is still being written.
-            let missing = known.sequence > newest[cpu].sequence ? known.sequence - newest[cpu].sequence : 0
-            let full = min(missing, known.lost > marked[cpu] ? known.lost - marked[cpu] : 0)
+            let missing = known.sequence > own.sequence ? known.sequence - own.sequence : 0
+            let full = min(missing, known.lost > own.full ? known.lost - own.full : 0)
             if full > 0 {
-                mark(full, from: newest[cpu].time, to: now, why: EBEE_RING_FULL, cpu: cpu)
-                marked[cpu] += full
-                newest[cpu] = (newest[cpu].sequence + full, now)
+                mark(full, from: own.time, to: now, why: EBEE_RING_FULL, cpu: cpu)
                 isMarked = true
             }
-            if account.missed > known.missed {
-                mark(account.missed - known.missed, from: newest[cpu].time, to: now, why: EBEE_MISSED, cpu: cpu)
+            if account.missed > own.missed {
+                mark(account.missed - own.missed, from: own.time, to: now, why: EBEE_MISSED, cpu: cpu)
                 isMarked = true
             }
             counted[cpu] = account
         }
-        if isMarked { writer.publish() }
+        let anywhere = counted.count - 1
+        if skipped > writer.cpus[anywhere].missed {
+            mark(
+                skipped - writer.cpus[anywhere].missed, from: writer.cpus[anywhere].time, to: now, why: EBEE_MISSED,
+                cpu: anywhere)
+            isMarked = true
+        }
+        if isMarked { publish() }
         writer.expire(now: now)
     }
 
     /// Finds what is missing before this event.
     private func follow(_ header: RecordHeader) {
         let cpu = Int(header.cpu)
-        guard cpu < newest.count else { return }
-        let expected = newest[cpu].sequence + 1
-        if header.sequence > expected {
-            let gap = header.sequence - expected
-            mark(gap, from: newest[cpu].time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
-            marked[cpu] += gap
+        guard cpu < counted.count - 1 else { return }
+        let own = writer.cpus[cpu]
+        if header.sequence > own.sequence + 1 {
+            mark(header.sequence - own.sequence - 1, from: own.time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
         }
-        newest[cpu] = (header.sequence, header.time)
     }
 
     private func mark(_ count: UInt64, from: UInt64, to: UInt64, why: ebee_why, cpu: Int) {
@@ -151,8 +236,9 @@ public final class Recorder {
         lost.from = from
         lost.to = to
         lost.why = why.rawValue
-        _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to, isEvent: false) }
-        losses.add(events: count)
+        _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to) }
+        writer.commit()
+        losses.add(events: count, counted: cpu < counted.count - 1 ? count : 0)
     }
 
     /// Completes the execution that an exit belongs to, if it is still in the window. Readers take the exit for known when both
@@ -177,7 +263,7 @@ public final class Recorder {
         if let known = process, known / UInt64(writer.window.segmentBytes) != writer.segment {
             process = copyForward(known, with: bytes.count, header, start)
         }
-        let position = unsafe writer.append(bytes, time: header.time, isEvent: true)
+        let position = unsafe writer.append(bytes, time: header.time)
         guard let process, let offset = MemoryLayout<ebee_delete>.offset(of: \.process) else { return }
         unsafe writer.record(at: position)?.storeBytes(of: process, toByteOffset: offset, as: UInt64.self)
     }
@@ -190,7 +276,8 @@ public final class Recorder {
             // The segment just given up may be the one that held it.
             guard unsafe writer.record(at: position) != nil else { return nil }
         }
-        let copy = unsafe writer.append(UnsafeRawBufferPointer(record), time: header.time, isEvent: false)
+        let copy = unsafe writer.append(UnsafeRawBufferPointer(record), time: header.time)
+        writer.commit()
         index.insert(pid: header.pid, start: start, position: copy)
         return copy
     }

@@ -1,7 +1,6 @@
 import CEvents
 import CLinux
 import EbeeRecord
-import Synchronization
 
 /// The recent past of one stream: a row of equal segments in one memory file, written round and round.
 ///
@@ -40,47 +39,199 @@ public final class Window: Sendable {
     public let doorbell: Doorbell
 
     private let memory: MemoryFile
-    /// Position behind the newest published record.
-    private let head: Atomic<UInt64>
-    /// Number of the oldest segment that may be read.
-    private let oldestSegment = Atomic<UInt64>(0)
-    /// How many events were ever published: stored before `head` is, and again after it, so that a reader who finds
-    /// both alike knows how many are before the head that it read between them.
-    private let publishing = Atomic<UInt64>(0)
-    private let published = Atomic<UInt64>(0)
+    /// What the file says of itself, ahead of its segments.
+    let ledger: Ledger
+    private let ledgerBytes: Int
+
+    /// How many cpus the machine can have.
+    public var cpus: Int { ledger.cpus }
 
     /// - Parameters:
-    ///   - bytes: of memory, at most; rounded down to whole segments, at least four.
+    ///   - bytes: of segments, at most; rounded down to whole ones, at least four.
     ///   - maximumAge: in nanoseconds.
-    public init(name: String, bytes: Int, maximumAge: UInt64, doorbell: Doorbell) throws(SystemError) {
+    ///   - cpus: how many the machine can have.
+    ///   - file: an empty file in memory, to take in place of an anonymous one; the window owns it.
+    public init(
+        name: String, bytes: Int, maximumAge: UInt64, cpus: Int, doorbell: Doorbell, file: Int32? = nil
+    ) throws(SystemError) {
         self.doorbell = doorbell
-        let segmentBytes = min(1 << 20, max(2 * Self.recordLimit, bytes / 16))
-        self.segmentBytes = segmentBytes
-        segmentCount = max(4, bytes / segmentBytes)
         self.maximumAge = maximumAge
+        (segmentBytes, segmentCount) = Self.geometry(bytes)
         identity = Clock.boot()
-        memory = try MemoryFile(name: name, size: segmentBytes * segmentCount)
-        head = Atomic(UInt64(Self.headerBytes))
+        memory = try MemoryFile(
+            name: name, size: Ledger.byteCount(cpus: cpus) + segmentBytes * segmentCount, file: file)
+        ledger = unsafe Ledger(memory.base, cpus: cpus)
+        ledgerBytes = Ledger.byteCount(cpus: cpus)
+        ledger.heading = Ledger.Heading(
+            cpus: UInt64(cpus), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
+            identity: identity)
         unsafe header(0).initialize(to: SegmentHeader(number: 0, firstTime: 0, lastTime: 0, firstOrdinal: 0, end: 0))
+        ledger.save(Array(repeating: CPUState(time: identity), count: cpus + 1), generation: 0, segment: 0)
+        ledger.head.store(UInt64(Self.headerBytes))
+        ledger.recordingSince.store(identity)
+    }
+
+    /// Goes on with the window that an earlier process left in a memory file, which this one owns from now on.
+    /// - Throws: `UnusableWindow` when it is none, or of another layout, or damaged.
+    public init(adopting descriptor: Int32, maximumAge: UInt64, cpus: Int, doorbell: Doorbell) throws {
+        memory = try MemoryFile(adopting: descriptor)
+        guard memory.size >= Ledger.byteCount(cpus: cpus) else { throw UnusableWindow("it is too short") }
+        ledger = unsafe Ledger(memory.base, cpus: cpus)
+        ledgerBytes = Ledger.byteCount(cpus: cpus)
+        let heading = ledger.heading
+        self.doorbell = doorbell
+        self.maximumAge = maximumAge
+        segmentBytes = Int(clamping: heading.segmentBytes)
+        segmentCount = Int(clamping: heading.segmentCount)
+        identity = heading.identity
+        try checkAdopted(cpus: cpus)
+    }
+
+    private func checkAdopted(cpus: Int) throws(UnusableWindow) {
+        let own = Ledger.Heading(
+            cpus: UInt64(cpus), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
+            identity: identity)
+        let found = ledger.heading
+        guard found.magic == own.magic else { throw UnusableWindow("it is no window") }
+        guard found.version == own.version, found.layout == own.layout else {
+            throw UnusableWindow(
+                "its records have layout \(found.version).\(found.layout), this ebeed's have \(own.version).\(own.layout)"
+            )
+        }
+        guard found == own, (2 * Self.recordLimit...1 << 20).contains(segmentBytes),
+            (4...1 << 20).contains(segmentCount),
+            memory.size == Ledger.byteCount(cpus: cpus) + segmentBytes * segmentCount
+        else { throw UnusableWindow("it is damaged, or of another machine") }
+        let head = ledger.head.load()
+        let (newest, oldest) = (head / UInt64(segmentBytes), ledger.oldestSegment.load())
+        guard Int(head % UInt64(segmentBytes)) >= Self.headerBytes, oldest <= newest,
+            newest - oldest < UInt64(segmentCount)
+        else { throw UnusableWindow("it is damaged: where it ends can't be") }
+        for segment in oldest...newest {
+            guard unsafe walk(segment, { _, _, _ in }) else {
+                throw UnusableWindow("segment \(segment) of it is damaged")
+            }
+        }
+    }
+
+    /// Whether a window of `bytes` has the segments that this one has.
+    public func hasGeometry(of bytes: Int) -> Bool { (segmentBytes, segmentCount) == Self.geometry(bytes) }
+
+    private static func geometry(_ bytes: Int) -> (segmentBytes: Int, segmentCount: Int) {
+        let segmentBytes = min(1 << 20, max(2 * recordLimit, bytes / 16))
+        return (segmentBytes, max(4, bytes / segmentBytes))
+    }
+
+    /// The memory file, to be handed to who keeps it for the next process. Valid as long as this window.
+    public var descriptor: Int32 { memory.descriptor }
+
+    /// Boot time since which every event is in the window, or was in it, or is marked as lost.
+    public var recordingSince: UInt64 {
+        get { ledger.recordingSince.load() }
+        set { ledger.recordingSince.store(newValue) }
+    }
+
+    /// Boot time from which on every event is in the window still, or is marked as lost.
+    public var coveredSince: UInt64 {
+        let state = self.state
+        if state.evicted == 0 { return recordingSince }
+        if let oldest = state.oldest { return max(recordingSince, oldest) }
+        // All that there was has been given up for its age.
+        let now = Clock.boot()
+        return max(recordingSince, now > maximumAge ? now - maximumAge : 0)
+    }
+
+    /// How far the reader has come that outlives the process; one thread sets it.
+    public var bookmark: Bookmark? {
+        get { ledger.bookmark }
+        set { ledger.bookmark = newValue }
+    }
+
+    /// Calls `body` with each record of a segment that nobody writes to, and its position; false if it is damaged.
+    func walk(_ segment: UInt64, _ body: (RecordHeader, UnsafeRawBufferPointer, UInt64) -> Void) -> Bool {
+        let start = segment * UInt64(segmentBytes)
+        let head = ledger.head.load()
+        let end =
+            head / UInt64(segmentBytes) == segment
+            ? Int(head % UInt64(segmentBytes)) : Int(clamping: unsafe header(segment).pointee.end)
+        guard unsafe header(segment).pointee.number == segment, end <= segmentBytes else { return false }
+        var offset = Self.headerBytes
+        while offset < end {
+            let record = unsafe address(start + UInt64(offset))
+            let size = unsafe Int(record.load(as: RecordHeader.self).size)
+            guard size >= RecordHeader.byteCount, offset + size <= end else { return false }
+            let bytes = unsafe UnsafeRawBufferPointer(start: record, count: size)
+            guard let header = try? unsafe RecordHeader(checking: bytes.bytes) else { return false }
+            unsafe body(header, bytes, start + UInt64(offset))
+            offset += size
+        }
+        return offset == end
     }
 
     // MARK: - Writing, by one thread
 
-    /// The writer's own view: what it has appended and not yet published. Owned by one thread.
+    /// The writer's own view. Owned by one thread.
+    ///
+    /// Each record is made part of the window by itself, by one store, before the ring learns that it was taken: whenever the
+    /// process is killed, the next one finds a whole window, and in the ring what is not in it.
     struct Writer: ~Copyable {
         let window: Window
-        var position: UInt64
-        var events: UInt64 = 0
+        private(set) var position: UInt64
+        private(set) var events: UInt64
+        private(set) var cpus: [CPUState]
+        /// Of the programs that give the sequence numbers.
+        private(set) var generation: UInt64
+        /// The newest event of the newest segment, as the writer found it: the ring may hold it still.
+        let resumed: RecordHeader?
 
         init(_ window: Window) {
             self.window = window
-            position = window.head.load(ordering: .relaxed)
+            position = window.ledger.head.load()
+            let segment = position / UInt64(window.segmentBytes)
+            (cpus, generation) = window.ledger.load(segment: segment)
+            events = unsafe window.header(segment).pointee.firstOrdinal
+            var cpus = self.cpus
+            var (events, last) = (self.events, RecordHeader?.none)
+            _ = unsafe window.walk(segment) { header, bytes, _ in
+                unsafe Self.note(header, bytes, &cpus)
+                if header.sequence == 0 { return }
+                events += 1
+                last = header
+            }
+            self.cpus = cpus
+            self.events = events
+            resumed = last
+            commit()
         }
 
         var segment: UInt64 { position / UInt64(window.segmentBytes) }
 
         /// A segment is never filled to its last byte: the position behind that would be the next segment's first.
         func fits(_ bytes: Int) -> Bool { Int(position) % window.segmentBytes + bytes < window.segmentBytes }
+
+        /// What a record tells of its cpu. The same when it is written and when it is found again.
+        private static func note(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ cpus: inout [CPUState]) {
+            let cpu = Int(header.cpu)
+            guard cpu < cpus.count else { return }
+            if header.sequence != 0 {
+                // One that was overtaken on its way into the ring is already marked as lost.
+                guard header.sequence > cpus[cpu].sequence else { return }
+                cpus[cpu].sequence = header.sequence
+                cpus[cpu].time = header.time
+            } else if header.kind == RecordKind.lost {
+                let mark = unsafe bytes.load(as: ebee_lost.self)
+                cpus[cpu].lost += mark.count
+                if mark.why == EBEE_RING_FULL.rawValue {
+                    cpus[cpu].sequence += mark.count
+                    cpus[cpu].full += mark.count
+                    cpus[cpu].time = mark.to
+                } else if mark.why == EBEE_MISSED.rawValue {
+                    cpus[cpu].missed += mark.count
+                    // Of a cpu, the time is that of its newest event.
+                    if cpu == cpus.count - 1 { cpus[cpu].time = mark.to }
+                }
+            }
+        }
 
         /// Seals the segment and goes on in the next one, giving up the oldest when there is no other.
         mutating func advance() {
@@ -91,11 +242,12 @@ public final class Window: Sendable {
             if next >= count { window.evict(before: next - count + 1) }
             unsafe window.header(next).initialize(
                 to: SegmentHeader(number: next, firstTime: 0, lastTime: 0, firstOrdinal: events, end: 0))
+            window.ledger.save(cpus, generation: generation, segment: next)
             position = next * UInt64(window.segmentBytes) + UInt64(Window.headerBytes)
         }
 
-        /// Copies a record to the end; returns its position. It is seen by readers after `publish`.
-        mutating func append(_ bytes: UnsafeRawBufferPointer, time: UInt64, isEvent: Bool) -> UInt64 {
+        /// Copies a record to the end; returns its position. Readers see it after `commit`.
+        mutating func append(_ bytes: UnsafeRawBufferPointer, time: UInt64) -> UInt64 {
             precondition(bytes.count <= Window.recordLimit && bytes.count % 8 == 0)
             if !fits(bytes.count) { advance() }
             let at = position
@@ -104,16 +256,51 @@ public final class Window: Sendable {
             let header = unsafe window.header(segment)
             if unsafe header.pointee.firstTime == 0 { unsafe header.pointee.firstTime = time }
             unsafe header.pointee.lastTime = max(header.pointee.lastTime, time)
-            if isEvent { events += 1 }
+            let record = unsafe bytes.load(as: RecordHeader.self)
+            unsafe Self.note(record, bytes, &cpus)
+            if record.sequence != 0 { events += 1 }
             return at
         }
 
-        /// Makes what was appended visible and wakes readers.
-        func publish() {
-            window.publishing.store(events, ordering: .relaxed)
-            window.head.store(position, ordering: .releasing)
-            window.published.store(events, ordering: .releasing)
-            window.doorbell.ring()
+        /// Makes what was appended part of the window.
+        func commit() {
+            window.ledger.publishing.store(events)
+            window.ledger.head.store(position)
+            window.ledger.published.store(events)
+        }
+
+        /// Wakes readers.
+        func ring() { window.doorbell.ring() }
+
+        /// Knows of an event that is not stored; `checkpoint` makes that last.
+        mutating func skip(_ header: RecordHeader) {
+            let cpu = Int(header.cpu)
+            if cpu < cpus.count, header.sequence > cpus[cpu].sequence { cpus[cpu].sequence = header.sequence }
+        }
+
+        /// Makes what is known of the cpus last, apart from what the records tell.
+        mutating func checkpoint() {
+            if Int(position) % window.segmentBytes == Window.headerBytes {
+                // Nothing stands on the one in force.
+                window.ledger.save(cpus, generation: generation, segment: segment)
+            } else {
+                advance()
+                commit()
+            }
+        }
+
+        /// From now on, other programs give the sequence numbers: from 1.
+        mutating func begin(generation: UInt64) {
+            self.generation = generation
+            cpus = cpus.map { CPUState(time: Clock.boot(), lost: $0.lost) }
+            checkpoint()
+        }
+
+        /// The programs go on whose counts another window has.
+        mutating func take(countsOf other: borrowing Writer) {
+            generation = other.generation
+            cpus = other.cpus
+            checkpoint()
         }
 
         /// Gives up what is older than the window keeps, and begins a new segment in time for that.
@@ -125,9 +312,9 @@ public final class Window: Sendable {
             let span = window.maximumAge / UInt64(min(16, window.segmentCount - 2))
             if begun != 0, now > begun, now - begun > span {
                 advance()
-                publish()
+                commit()
             }
-            var oldest = window.oldestSegment.load(ordering: .relaxed)
+            var oldest = window.ledger.oldestSegment.load()
             while oldest < segment {
                 let last = unsafe window.header(oldest).pointee.lastTime
                 guard now > last, now - last > window.maximumAge else { break }
@@ -138,7 +325,7 @@ public final class Window: Sendable {
 
         /// The record at `position`, in place; nil when it was given up.
         func record(at position: UInt64) -> UnsafeMutableRawBufferPointer? {
-            guard position / UInt64(window.segmentBytes) >= window.oldestSegment.load(ordering: .relaxed) else {
+            guard position / UInt64(window.segmentBytes) >= window.ledger.oldestSegment.load() else {
                 return nil
             }
             let address = unsafe window.address(position)
@@ -149,7 +336,7 @@ public final class Window: Sendable {
 
     /// Readers must see the new bound before the segment's memory changes: hence the full barrier.
     private func evict(before segment: UInt64) {
-        oldestSegment.store(segment, ordering: .sequentiallyConsistent)
+        ledger.oldestSegment.storeFirst(segment)
         ebee_fence()
     }
 
@@ -157,8 +344,8 @@ public final class Window: Sendable {
 
     /// The segments that may be read, the oldest first.
     public var segments: ClosedRange<UInt64> {
-        let newest = head.load(ordering: .acquiring) / UInt64(segmentBytes)
-        return min(oldestSegment.load(ordering: .sequentiallyConsistent), newest)...newest
+        let newest = ledger.head.load() / UInt64(segmentBytes)
+        return min(ledger.oldestSegment.load(), newest)...newest
     }
 
     /// Before the first record of a segment; nil when it was given up.
@@ -191,19 +378,35 @@ public final class Window: Sendable {
     /// Behind the newest record.
     public var end: Cursor {
         while true {
-            let ordinal = published.load(ordering: .acquiring)
-            let position = head.load(ordering: .acquiring)
-            if publishing.load(ordering: .acquiring) == ordinal { return Cursor(position: position, ordinal: ordinal) }
+            let ordinal = ledger.published.load()
+            let position = ledger.head.load()
+            if ledger.publishing.load() == ordinal { return Cursor(position: position, ordinal: ordinal) }
         }
     }
 
     /// Before the oldest record.
     public var start: Cursor {
         while true {
-            let oldest = oldestSegment.load(ordering: .sequentiallyConsistent)
+            let oldest = ledger.oldestSegment.load()
             let ordinal = unsafe header(oldest).pointee.firstOrdinal
             if isHeld(oldest) { return cursor(segment: oldest, ordinal: ordinal) }
         }
+    }
+
+    /// Behind the first `ordinal` events of the stream. Where some of those behind it were given up, it stands where they were, so
+    /// that they count as missed by whoever reads from there.
+    public func cursor(ordinal: UInt64) -> Cursor {
+        var cursor = start
+        guard ordinal >= cursor.ordinal else { return Cursor(position: 0, ordinal: ordinal) }
+        for segment in segments {
+            guard let next = self.cursor(segment: segment), next.ordinal <= ordinal else { break }
+            cursor = next
+        }
+        let batch = Batch()
+        while cursor.ordinal < ordinal, case .records = read(batch, at: &cursor) {
+            while cursor.ordinal < ordinal, batch.take(moving: &cursor, { _, _, _ in }) != nil {}
+        }
+        return cursor
     }
 
     /// Before the first segment that can hold a record of boot time `time` or later. Records are almost, not exactly, in order
@@ -211,7 +414,7 @@ public final class Window: Sendable {
     public func cursor(since time: UInt64) -> Cursor {
         let time = time > 1_000_000_000 ? time - 1_000_000_000 : 0
         var cursor = start
-        let newest = head.load(ordering: .acquiring) / UInt64(segmentBytes)
+        let newest = ledger.head.load() / UInt64(segmentBytes)
         while cursor.position / UInt64(segmentBytes) < newest {
             let segment = cursor.position / UInt64(segmentBytes)
             let header = unsafe self.header(segment).pointee
@@ -230,7 +433,7 @@ public final class Window: Sendable {
     public func read(_ batch: Batch, at cursor: inout Cursor) -> Found {
         batch.clear()
         while true {
-            let head = self.head.load(ordering: .acquiring)
+            let head = ledger.head.load()
             let segment = cursor.position / UInt64(segmentBytes)
             guard isHeld(segment) else {
                 let oldest = start
@@ -307,23 +510,23 @@ public final class Window: Sendable {
         let oldest = unsafe header(start.position / UInt64(segmentBytes)).pointee
         let newest = newestTime
         return State(
-            capacityBytes: memory.size, usedBytes: Int(end.position - start.position),
+            capacityBytes: segmentBytes * segmentCount, usedBytes: Int(end.position - start.position),
             events: end.ordinal &- start.ordinal,
             evicted: start.ordinal, oldest: oldest.firstTime == 0 ? nil : oldest.firstTime,
             newest: newest == 0 ? nil : newest)
     }
 
     private var newestTime: UInt64 {
-        var segment = head.load(ordering: .acquiring) / UInt64(segmentBytes)
+        var segment = ledger.head.load() / UInt64(segmentBytes)
         // A segment that was begun because of its age may still be empty.
         while true {
             let last = unsafe header(segment).pointee.lastTime
-            if last != 0 || segment == oldestSegment.load(ordering: .relaxed) { return last }
+            if last != 0 || segment == ledger.oldestSegment.load() { return last }
             segment -= 1
         }
     }
 
-    private func isHeld(_ segment: UInt64) -> Bool { segment >= oldestSegment.load(ordering: .sequentiallyConsistent) }
+    private func isHeld(_ segment: UInt64) -> Bool { segment >= ledger.oldestSegment.load() }
 
     private func cursor(segment: UInt64, ordinal: UInt64) -> Cursor {
         Cursor(position: segment * UInt64(segmentBytes) + UInt64(Self.headerBytes), ordinal: ordinal)
@@ -332,7 +535,7 @@ public final class Window: Sendable {
     // MARK: - Memory
 
     private func address(_ position: UInt64) -> UnsafeMutableRawPointer {
-        unsafe memory.base + Int(position % UInt64(memory.size))
+        unsafe memory.base + ledgerBytes + Int(position % UInt64(segmentBytes * segmentCount))
     }
 
     private func header(_ segment: UInt64) -> UnsafeMutablePointer<SegmentHeader> {

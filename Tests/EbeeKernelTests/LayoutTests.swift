@@ -21,12 +21,12 @@ private struct Layout {
 @safe private struct BTF: ~Copyable {
     private let btf: OpaquePointer
 
-    init?(image: [UInt8]) {
+    init?(image: UnsafeRawBufferPointer) {
         // The object as it is embedded in the daemon, through a file, which is what libbpf reads BTF from.
         let path = "/tmp/ebee-layout-\(getpid()).o"
         defer { _ = unsafe unlink(path) }
         guard let file = unsafe fopen(path, "w") else { return nil }
-        unsafe fwrite(image, 1, image.count, file)
+        unsafe fwrite(image.baseAddress, 1, image.count, file)
         unsafe fclose(file)
         guard let btf = unsafe btf__parse(path, nil) else { return nil }
         unsafe self.btf = btf
@@ -101,19 +101,24 @@ private struct Layout {
         "ebee_settings": Layout(
             ebee_settings.self,
             [
-                "cgroup_root": \.cgroup_root, "pid": \.pid, "pid_namespace": \.pid_namespace,
+                "cgroup_root": \.cgroup_root, "pid_namespace": \.pid_namespace,
                 "arguments_limit": \.arguments_limit, "report_failed": \.report_failed,
                 "dentry_argument": \.dentry_argument, "unlink_arguments": \.unlink_arguments,
                 "rmdir_arguments": \.rmdir_arguments, "rename_arguments": \.rename_arguments,
-                "calls_32_bit": \.calls_32_bit, "padding": \.padding,
+                "calls_32_bit": \.calls_32_bit,
             ]),
+        "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "padding": \.padding]),
         "ebee_account": Layout(
-            ebee_account.self, ["sequence": \.sequence, "lost": \.lost, "missed": \.missed, "unjoined": \.unjoined]),
+            ebee_account.self,
+            [
+                "sequence": \.sequence, "lost": \.lost, "missed": \.missed, "unjoined": \.unjoined,
+                "padding": \.padding,
+            ]),
     ]
 
     @Test(arguments: Recording.allCases)
     func swiftAndTheProgramsAgree(recording: Recording) throws {
-        guard let btf = BTF(image: recording.image) else {
+        guard let btf = unsafe BTF(image: recording.image) else {
             Issue.record("no BTF in \(recording.object)")
             return
         }

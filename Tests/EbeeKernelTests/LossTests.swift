@@ -1,5 +1,4 @@
 import CEvents
-import CLibbpf
 import EbeeRecord
 import Glibc
 import Testing
@@ -10,46 +9,34 @@ import Testing
 /// A ring that is too small and that nobody drains: what does not fit is counted, and the counts balance.
 @Suite(.requiresKernel, .serialized) struct LossTests {
     /// The ring's reader, by hand, so that it drains when the test wants it to.
-    @safe private final class HandDrain {
+    private final class HandDrain {
         let program: Program
         let recorder: Recorder
-        private var ring: OpaquePointer?
-        let cpus = Program.cpus()
+        private let ring: Ring
+        private let counts: Accounts
 
         init(_ program: consuming Program, _ window: Window) throws {
-            recorder = Recorder(window, cpus: cpus)
-            let map = try program.object.map("ring")
+            let recorder = Recorder(window)
+            self.recorder = recorder
+            counts = try Accounts(of: program)
+            ring = unsafe try Ring(program.handles.ring, name: "test") { bytes in
+                unsafe recorder.record(bytes)
+                return true
+            }
             self.program = program
-            let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-            unsafe ring = ring_buffer__new(
-                map,
-                { context, data, size in
-                    guard let context = unsafe context, let data = unsafe data else { return -EINVAL }
-                    let drain = unsafe Unmanaged<HandDrain>.fromOpaque(context).takeUnretainedValue()
-                    unsafe drain.recorder.record(UnsafeRawBufferPointer(start: data, count: size))
-                    return 0
-                }, context, nil)
         }
 
-        deinit { unsafe ring_buffer__free(ring) }
-
-        func consume() {
-            unsafe ring_buffer__consume(ring)
+        func consume() throws {
+            _ = try ring.consume()
             recorder.publish()
         }
 
-        func accounts() throws -> [ebee_account] {
-            var accounts = [ebee_account](repeating: ebee_account(), count: cpus)
-            var key: UInt32 = 0
-            let map = try program.object.map("accounts")
-            let result = unsafe bpf_map_lookup_elem(map, &key, &accounts)
-            try #require(result == 0)
-            return accounts
-        }
+        func accounts() -> [ebee_account] { (0..<counts.cpus).map { counts[$0] } }
     }
 
     @Test func countsBalance() throws {
-        let window = try Window(name: "test", bytes: 32 << 20, maximumAge: .max / 2, doorbell: Doorbell())
+        let window = try Window(
+            name: "test", bytes: 32 << 20, maximumAge: .max / 2, cpus: Program.cpus(), doorbell: Doorbell())
         let settings = ProgramSettings(ringBytes: 65_536, argumentBytes: 1024, failed: true)
         let drain = try HandDrain(Program.attach(.deletes, settings: settings), window)
         let directory = temporaryDirectory()
@@ -60,18 +47,18 @@ import Testing
                 ["/bin/sh", "-c", "i=0; while [ $i -lt 2000 ]; do :>f$i; i=$((i+1)); done; rm f*"], directory: directory
             )
             #expect(child.finish() == 0)
-            drain.consume()
+            try drain.consume()
         }
         // One more, so that the gap shows between records; the rest shows at the second look.
         let child = try Child(["/bin/rm", "-f", "missing"], directory: directory)
         child.finish()
-        drain.consume()
-        var accounts = try drain.accounts()
+        try drain.consume()
+        var accounts = drain.accounts()
         for _ in 0..<20 {
             let before = accounts
             drain.recorder.settle(accounts: { before[$0] }, now: Clock.boot())
-            drain.consume()
-            accounts = try drain.accounts()
+            try drain.consume()
+            accounts = drain.accounts()
             if zip(before, accounts).allSatisfy({ $0.sequence == $1.sequence }) { break }
         }
         drain.recorder.settle(accounts: { accounts[$0] }, now: Clock.boot())

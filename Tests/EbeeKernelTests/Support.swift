@@ -16,11 +16,12 @@ final class RecordingRun {
     private let start: Window.Cursor
 
     init(_ recording: Recording, _ settings: ProgramSettings = .small) throws {
-        window = try Window(name: "test", bytes: 16 << 20, maximumAge: .max / 2, doorbell: Doorbell())
+        window = try Window(
+            name: "test", bytes: 16 << 20, maximumAge: .max / 2, cpus: Program.cpus(), doorbell: Doorbell())
         start = window.end
         let program = try Program.attach(recording, settings: settings)
         let ended = ended
-        drain = try Drain(program, into: window) { error in
+        drain = try Drain(program, into: Recorder(window), isKept: false) { error in
             if let error { Issue.record("the drain ended: \(error)") }
             ended.signal()
         }

@@ -17,10 +17,11 @@ final class Stream {
     private var sequence: UInt64 = 0
 
     init(_ event: String, bytes: Int = 4 << 20, maximumAge: UInt64 = .max / 2) throws {
-        window = try Window(name: "test", bytes: bytes, maximumAge: maximumAge, doorbell: Doorbell())
-        recorder = Recorder(window, cpus: 1)
+        window = try Window(name: "test", bytes: bytes, maximumAge: maximumAge, cpus: 1, doorbell: Doorbell())
+        recorder = Recorder(window)
         source = Source(
-            event: event, stream: event == "exec" ? "exec" : "deletes", window: window, recordingSince: began)
+            event: event, stream: event == "exec" ? "exec" : "deletes", window: window)
+        window.recordingSince = began
     }
 
     func time(_ seconds: Double) -> UInt64 { UInt64(Int64(began) + Int64(seconds * 1e9)) }

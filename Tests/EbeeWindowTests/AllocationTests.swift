@@ -19,7 +19,7 @@ import Testing
 
     @Test func aMillionRecords() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1, processes: 1024)
+        let recorder = Recorder(window, processes: 1024)
         var process = ProcessFields {
             $0.kind = EBEE_PROCESS.rawValue; $0.sequence = 0
         }.bytes
@@ -47,7 +47,9 @@ import Testing
             if index % 10 == 0 { recorder.publish() }
             if index % 1000 == 0 {
                 recorder.settle(
-                    accounts: { _ in ebee_account(sequence: sequence, lost: 0, missed: 0, unjoined: 0) }, now: 1)
+                    accounts: { _ in
+                        ebee_account(sequence: sequence, lost: 0, missed: 0, unjoined: 0, padding: (0, 0, 0, 0))
+                    }, now: 1)
             }
         }
 

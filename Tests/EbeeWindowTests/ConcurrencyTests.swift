@@ -54,7 +54,7 @@ private struct Pattern: Sendable {
     }
 
     private static func write(_ window: Window, _ run: Run, _ pattern: Pattern, seconds: UInt64) {
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         let end = Clock.boot() + seconds * second
         var sequence: UInt64 = 0
         while Clock.boot() < end {

@@ -8,7 +8,7 @@ import Testing
 @Suite struct RecorderTests {
     @Test func gapsBecomeMarksInTheirPlace() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 2)
+        let recorder = Recorder(window)
         recorder.record(execution(1, cpu: 0, time: 10))
         recorder.record(execution(1, cpu: 1, time: 11))
         recorder.record(execution(5, cpu: 0, time: 20))
@@ -28,9 +28,9 @@ import Testing
     }
 
     @Test func lossesBeforeTheFirstRecord() throws {
-        let window = try Window.small()
         let before = Clock.boot()
-        let recorder = Recorder(window, cpus: 1)
+        let window = try Window.small()
+        let recorder = Recorder(window)
         recorder.record(execution(4, time: Clock.boot() + second))
         recorder.publish()
         let mark = try #require(window.all.first?.lost)
@@ -40,7 +40,7 @@ import Testing
     /// Nothing comes after what was lost: the kernel's own count shows it, at the second look.
     @Test func lossesAtTheEnd() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 2)
+        let recorder = Recorder(window)
         recorder.record(execution(1, cpu: 0, time: 10))
         recorder.settle(sequences: [3, 2], lost: [2, 2], now: 100)
         #expect(recorder.lost.events == 0, "what is under way may still come")
@@ -59,7 +59,7 @@ import Testing
 
     @Test func whatCameInTimeIsNotLost() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.settle(sequences: [2], now: 100)
         recorder.record(execution(1, time: 90))
         recorder.record(execution(2, time: 95))
@@ -70,7 +70,7 @@ import Testing
     /// A record whose writer was interrupted comes late: it is counted by the kernel, not lost, and in the window once.
     @Test func whatIsStillBeingWrittenIsNotLost() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.settle(sequences: [1], now: 100)
         recorder.settle(sequences: [1], now: 200)
         recorder.settle(sequences: [1], now: 300)
@@ -82,7 +82,7 @@ import Testing
 
     @Test func missedEvents() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 2)
+        let recorder = Recorder(window)
         recorder.settle(sequences: [0, 0], missed: [0, 5], now: 100)
         recorder.settle(sequences: [0, 0], missed: [0, 7], now: 200)
         recorder.settle(sequences: [0, 0], missed: [0, 7], now: 300)
@@ -94,7 +94,7 @@ import Testing
 
     @Test func exitsCompleteTheRightExecution() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.record(execution(1, time: 10, pid: 7, start: 1))
         recorder.record(execution(2, time: 20, pid: 7, start: 15))  // the same pid again
         recorder.record(execution(3, time: 30, pid: 8, start: 1))
@@ -115,7 +115,7 @@ import Testing
     /// What a process fails to execute doesn't run: its exit is that of what ran before.
     @Test func exitsPassFailedExecutions() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         func failed(_ sequence: UInt64, time: UInt64, pid: UInt32) -> [UInt8] {
             ProcessFields {
                 $0.sequence = sequence
@@ -140,7 +140,7 @@ import Testing
 
     @Test func exitOfAnExecutionThatWasGivenUp() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.record(execution(1, time: 1, pid: 7, start: 1))
         for sequence in 2...10_000 as ClosedRange<UInt64> {
             recorder.record(execution(sequence, time: sequence, pid: 8, start: sequence))
@@ -154,7 +154,7 @@ import Testing
 
     @Test func malformedRecordsAreCountedAndLeftOut() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.record([])
         recorder.record(Array(repeating: 0xff, count: 64))
         var bytes = execution(1, time: 1)
@@ -168,7 +168,7 @@ import Testing
     /// A cpu that the machine can't have: kept, and not followed.
     @Test func strangeCpu() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.record(execution(9, cpu: 500, time: 1))
         recorder.publish()
         #expect(window.all.count == 1 && recorder.lost.events == 0)
@@ -179,7 +179,7 @@ import Testing
     func everySegmentStandsAlone(seed: UInt64) throws {
         var generator = SeededGenerator(seed)
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         var tellings: [UInt32: UInt32] = [:]  // by pid, how often it was described
         var expected: [UInt64: UInt32] = [:]  // by sequence number of the deletion, the telling it belongs to
         var sequence: UInt64 = 0
@@ -231,7 +231,7 @@ import Testing
 
     @Test func deleterOfWhomNothingWasSaid() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         recorder.record(DeleteFields().bytes)
         recorder.publish()
         #expect(window.all.first?.deletion?.process == 0)

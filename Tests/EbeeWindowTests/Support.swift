@@ -9,7 +9,7 @@ let second: UInt64 = 1_000_000_000
 extension Window {
     /// A window of four segments, as small as there is.
     static func small(maximumAge: UInt64 = .max / 2) throws -> Window {
-        try Window(name: "test", bytes: 1, maximumAge: maximumAge, doorbell: Doorbell())
+        try Window(name: "test", bytes: 1, maximumAge: maximumAge, cpus: 2, doorbell: Doorbell())
     }
 
     /// Everything behind a cursor.
@@ -70,7 +70,8 @@ extension Recorder {
             accounts: { cpu in
                 ebee_account(
                     sequence: cpu < sequences.count ? sequences[cpu] : 0, lost: cpu < lost.count ? lost[cpu] : 0,
-                    missed: cpu < missed.count ? missed[cpu] : 0, unjoined: 0)
+                    missed: cpu < missed.count ? missed[cpu] : 0, unjoined: 0,
+                    padding: (0, 0, 0, 0))
             }, now: now)
     }
 }

@@ -1,6 +1,7 @@
 import CEvents
 import EbeeRecord
 import EbeeTestSupport
+import Synchronization
 import Testing
 
 @testable import EbeeWindow
@@ -15,20 +16,27 @@ import Testing
         #expect(window.copy(at: 0) == nil)
     }
 
-    @Test func nothingIsSeenBeforeItIsPublished() throws {
+    /// Each record is seen at once, so that a killed daemon has it; readers are woken once for many.
+    @Test func readersAreWokenOnceForMany() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
+        let rings = Mutex(0)
+        func wait() { window.doorbell.notify { rings.withLock { $0 += 1 } } }
+        wait()
         recorder.record(execution(1, time: second))
-        #expect(window.all.isEmpty)
+        #expect(window.all.count == 1 && rings.withLock { $0 } == 0)
         recorder.publish()
-        #expect(window.all.count == 1)
-        for sequence in 2...257 as ClosedRange<UInt64> { recorder.record(execution(sequence, time: second)) }
-        #expect(window.all.count == 256, "each 256 publish what came before")
+        #expect(rings.withLock { $0 } == 1)
+        wait()
+        for sequence in 2...256 as ClosedRange<UInt64> { recorder.record(execution(sequence, time: second)) }
+        #expect(rings.withLock { $0 } == 1)
+        recorder.record(execution(257, time: second))
+        #expect(rings.withLock { $0 } == 2, "each 256 ring")
     }
 
     @Test func recordsAcrossSegments() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         let size = execution(1, time: 1).count
         let count = UInt64(3 * window.segmentBytes / size)
         for sequence in 1...count { recorder.record(execution(sequence, time: sequence)) }
@@ -48,7 +56,7 @@ import Testing
 
     @Test func aReaderThatIsBehindIsToldExactly() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         var cursor = window.start
         recorder.record(execution(1, time: 1))
         recorder.publish()
@@ -69,7 +77,7 @@ import Testing
 
     @Test func longestRecord() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         var fields = ProcessFields { $0.arguments = [] }
         fields.arguments = Array(repeating: 65, count: Window.recordLimit - fields.bytes.count)
         for sequence in 1...20 as ClosedRange<UInt64> {
@@ -88,7 +96,7 @@ import Testing
     /// Times that go back and forth by up to a second, as those of several cpus do.
     @Test func cursorSinceSkipsNothingInRange() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         var generator = SeededGenerator(5)
         var times: [UInt64] = []
         for sequence in 1...3000 as ClosedRange<UInt64> {
@@ -112,7 +120,7 @@ import Testing
 
     @Test func ageIsBounded() throws {
         let window = try Window.small(maximumAge: 160 * second)
-        let recorder = Recorder(window, cpus: 1)
+        let recorder = Recorder(window)
         for sequence in 1...100 as ClosedRange<UInt64> {
             let now = sequence * 10 * second
             recorder.record(execution(sequence, time: now))
@@ -134,8 +142,8 @@ import Testing
     @Test(arguments: [1, 1 << 20, 2 << 20, 8 << 20])
     func whatHasRoomIsKeptForItsAge(bytes: Int) throws {
         let age = 3600 * second
-        let window = try Window(name: "test", bytes: bytes, maximumAge: age, doorbell: Doorbell())
-        let recorder = Recorder(window, cpus: 1)
+        let window = try Window(name: "test", bytes: bytes, maximumAge: age, cpus: 2, doorbell: Doorbell())
+        let recorder = Recorder(window)
         let begin = 1000 * second
         for sequence in 1...1500 as ClosedRange<UInt64> {
             let now = begin + sequence * 10 * second

@@ -18,6 +18,9 @@ int ebee_memory_file(const char *name, size_t size);
 int ebee_mount_tracefs(const char *target);
 int ebee_unmount(const char *target);
 
+/// The magic number of the filesystem that holds `path` (statfs(2)); 0 and errno where there is none.
+unsigned long ebee_filesystem(const char *path);
+
 /// A full barrier (C11 seq_cst fence).
 void ebee_fence(void);
 

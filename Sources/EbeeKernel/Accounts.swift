@@ -1,0 +1,42 @@
+import CEvents
+import EbeeRecord
+import Glibc
+
+/// The first bytes of a map of the kernel's, as memory: whoever has it needs no right to ask the kernel any more.
+@safe final class MappedMap: @unchecked Sendable {
+    let base: UnsafeMutableRawPointer
+    private let size: Int
+
+    /// - Parameter map: its descriptor, needed only while this runs.
+    init(_ map: Int32, bytes: Int, name: String) throws(SystemError) {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        size = (bytes + page - 1) / page * page
+        guard let base = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0), unsafe base != MAP_FAILED
+        else { throw SystemError("map \(name)") }
+        unsafe self.base = base
+    }
+
+    deinit { unsafe munmap(base, size) }
+}
+
+/// The kernel's own count of a program's events, one for each cpu; any thread may read it.
+final class Accounts: Sendable {
+    let cpus = Program.cpus()
+    private let map: MappedMap
+
+    init(of program: borrowing Program) throws(SystemError) {
+        map = try MappedMap(
+            program.handles.accounts, bytes: cpus * MemoryLayout<ebee_account>.stride,
+            name: "the accounts of \(program.recording.stream)")
+    }
+
+    subscript(cpu: Int) -> ebee_account {
+        unsafe map.base.load(fromByteOffset: cpu * MemoryLayout<ebee_account>.stride, as: ebee_account.self)
+    }
+
+    /// Events that there were, on all cpus.
+    var generated: UInt64 { (0..<cpus).reduce(0) { $0 + self[$1].sequence + self[$1].missed } }
+
+    /// How many of them did not get into the ring.
+    var lost: UInt64 { (0..<cpus).reduce(0) { $0 + self[$1].lost + self[$1].missed } }
+}

@@ -1,0 +1,204 @@
+import CEvents
+import EbeeRecord
+import EbeeTestSupport
+import Glibc
+import Testing
+
+@testable import EbeeWindow
+
+/// A window whose process is gone, and the one that goes on with it.
+@Suite struct AdoptionTests {
+    /// The window as the next process finds it, on a mapping of its own.
+    private func adopt(_ window: Window, cpus: Int = 2) throws -> Window {
+        try Window(
+            adopting: fcntl(window.descriptor, F_DUPFD_CLOEXEC, 0), maximumAge: .max / 2, cpus: cpus,
+            doorbell: Doorbell())
+    }
+
+    @Test func nothingIsLostOrDoubled() throws {
+        let first = try Window.small()
+        var (window, recorder) = (first, Recorder(first))
+        var sequences: [UInt64] = [0, 0]
+        var random = SeededGenerator(7)
+        var expected: [UInt64] = []
+        // Long enough for the oldest segments to be given up, and segments that begin at every place.
+        for time in 1...3000 as ClosedRange<UInt64> {
+            let cpu = Int.random(in: 0..<2, using: &random)
+            sequences[cpu] += 1
+            let bytes = ProcessFields {
+                $0.sequence = sequences[cpu]
+                $0.cpu = UInt16(cpu)
+                $0.time = time
+                $0.arguments = Array(repeating: 65, count: Int.random(in: 0..<4000, using: &random))
+            }.bytes
+            recorder.record(bytes)
+            expected.append(time)
+            guard Int.random(in: 0..<20, using: &random) == 0 else { continue }
+            window = try adopt(window)
+            recorder = Recorder(window)
+            // Killed before it could tell the ring that this one was taken.
+            if Bool.random(using: &random) { recorder.record(bytes) }
+        }
+        let times = window.all.map(\.header.time)
+        #expect(times == Array(expected.suffix(times.count)))
+        #expect(window.state.events + window.state.evicted == 3000)
+        #expect(window.state.evicted > 0, "the window held it all: the test shows less")
+        #expect(recorder.lost.events == 0)
+        #expect(window.identity == first.identity)
+    }
+
+    @Test func whatWasLostStaysCountedOnce() throws {
+        let first = try Window.small()
+        var recorder = Recorder(first)
+        recorder.record(execution(1, time: 10))
+        recorder.record(execution(5, time: 20))
+        recorder.settle(sequences: [7], lost: [5], missed: [2], now: 100)
+        recorder = Recorder(try adopt(first))
+        #expect(recorder.lost.events == 5, "3 in a gap, 2 missed")
+        recorder.settle(sequences: [7], lost: [5], missed: [2], now: 200)
+        recorder.settle(sequences: [7], lost: [5], missed: [2], now: 300)
+        #expect(recorder.lost.events == 7, "and 2 at the end")
+        let window = try adopt(first)
+        recorder = Recorder(window)
+        recorder.settle(sequences: [7], lost: [5], missed: [2], now: 400)
+        recorder.record(execution(8, time: 410))
+        #expect(recorder.lost.events == 7)
+        #expect(window.all.compactMap(\.lost).map(\.count).reduce(0, +) == 7)
+    }
+
+    @Test func processesAreRemembered() throws {
+        let window = try Window.small()
+        Recorder(window).record(execution(1, time: 10, pid: 77, start: 5))
+        let recorder = Recorder(try adopt(window))
+        recorder.record(
+            DeleteFields {
+                $0.sequence = 2
+                $0.time = 25
+                $0.pid = 77
+                $0.start = 5
+            }.bytes)
+        recorder.record(exitBytes(time: 30, pid: 77, start: 5, duration: 20, status: 256))
+        let all = window.all
+        #expect(all[0].process?.exit_duration == 20)
+        #expect(all[1].deletion?.process == all[0].position)
+    }
+
+    @Test func bookmarks() throws {
+        let window = try Window.small()
+        #expect(window.bookmark == nil)
+        let recorder = Recorder(window)
+        for time in 1...10 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
+        window.bookmark = Bookmark(ordinal: 3)
+        window.bookmark = Bookmark(ordinal: 4, missed: 2, missedSince: 3)
+        let adopted = try adopt(window)
+        #expect(adopted.bookmark == Bookmark(ordinal: 4, missed: 2, missedSince: 3))
+        var cursor = adopted.cursor(ordinal: 4)
+        #expect(adopted.records(at: &cursor).records.map(\.header.time) == [5, 6, 7, 8, 9, 10])
+        cursor = adopted.cursor(ordinal: 10)
+        #expect(adopted.records(at: &cursor).records.isEmpty)
+    }
+
+    @Test func aBookmarkBehindWhatWasGivenUp() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        for time in 1...3000 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
+        let evicted = window.state.evicted
+        try #require(evicted > 100)
+        var cursor = window.cursor(ordinal: 40)
+        let read = window.records(at: &cursor)
+        #expect(read.evicted == evicted - 40)
+        #expect(read.records.count == 3000 - Int(evicted))
+    }
+
+    /// A configuration with another size: the records go into a window of that.
+    @Test(arguments: [1, 4 << 20]) func anotherSize(bytes: Int) throws {
+        let old = try Window(name: "test", bytes: 1 << 20, maximumAge: .max / 2, cpus: 2, doorbell: Doorbell())
+        var recorder = Recorder(old)
+        recorder.record(
+            ProcessFields {
+                $0.kind = EBEE_PROCESS.rawValue
+                $0.sequence = 0
+                $0.time = 10
+                $0.pid = 77
+                $0.start = 5
+            }.bytes)
+        for sequence in 1...2000 as ClosedRange<UInt64> {
+            recorder.record(
+                DeleteFields {
+                    $0.cpu = 1
+                    $0.sequence = sequence
+                    $0.time = sequence * 10
+                    $0.pid = 77
+                    $0.start = 5
+                }.bytes)
+        }
+        old.bookmark = Bookmark(ordinal: 1990)
+        let window = try Window(name: "test", bytes: bytes, maximumAge: .max / 2, cpus: 2, doorbell: Doorbell())
+        recorder = Recorder(window)
+        recorder.carry(over: old)
+        recorder = Recorder(try adopt(window))
+        recorder.record(execution(2001, cpu: 1, time: 30_000))
+        #expect(recorder.lost.events == 0)
+        let all = window.all.filter { $0.header.sequence != 0 }
+        try #require(all.count > 300 && all.count <= 2001, "\(all.count)")
+        #expect(all.map(\.header.sequence) == Array((2002 - UInt64(all.count))...2001))
+        let deletion = try #require(all.first { $0.deletion != nil }?.deletion)
+        let process = try #require(window.copy(at: deletion.process))
+        #expect(process.get(UInt32.self, at: 24) == 77)
+        #expect(window.end.ordinal - (window.bookmark?.ordinal ?? 0) == 11)
+    }
+
+    @Test func otherPrograms() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        recorder.record(execution(4, time: 1000, pid: 1))
+        let overlap = Overlap(since: 1000)
+        for (pid, time) in [(2, 2000), (3, 3000), (4, 4000)] as [(UInt32, UInt64)] {
+            let bytes = execution(UInt64(pid) + 3, time: time, pid: pid)
+            recorder.record(bytes)
+            unsafe bytes.withUnsafeBytes { unsafe overlap.add(unsafe $0.load(as: RecordHeader.self), $0) }
+        }
+        recorder.begin(generation: recorder.generation + 1, after: overlap)
+        // The new ones saw the last two as well, and two more; the same program runs again, much later.
+        recorder.record(execution(1, time: 3010, pid: 3))
+        recorder.record(execution(2, time: 3990, pid: 4))
+        recorder.record(execution(3, time: 5000, pid: 5))
+        recorder.record(execution(4, time: 9_000_000, pid: 4))
+        #expect(window.all.filter { $0.process != nil }.map(\.header.pid) == [1, 2, 3, 4, 5, 4])
+        let adopted = Recorder(try adopt(window))
+        #expect(adopted.generation == 1)
+        adopted.record(execution(5, time: 9_100_000, pid: 6))
+        #expect(adopted.lost.events == 3, "those before the first one")
+    }
+
+    @Test func whatIsNoWindow() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        for time in 1...500 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
+        #expect(throws: UnusableWindow.self) { try adopt(window, cpus: 3) }
+        let noWindow = unsafe open("/dev/null", O_RDWR)
+        #expect(throws: (any Error).self) {
+            _ = try Window(adopting: noWindow, maximumAge: 1, cpus: 1, doorbell: Doorbell())
+        }
+        // Any byte may be wrong: it is a window still, or it is refused.
+        var random = SeededGenerator(3)
+        var refused = 0
+        for _ in 0..<2000 {
+            let size = lseek(window.descriptor, 0, SEEK_END)
+            let limit = Bool.random(using: &random) ? 600 : size
+            let offset = Int.random(in: 0..<limit, using: &random)
+            var (before, byte): (UInt8, UInt8) = (0, UInt8.random(in: 0...255, using: &random))
+            unsafe pread(window.descriptor, &before, 1, offset)
+            unsafe pwrite(window.descriptor, &byte, 1, offset)
+            do {
+                let adopted = try adopt(window)
+                _ = Recorder(adopted)
+                #expect(adopted.all.count <= 520)
+            } catch is UnusableWindow {
+                refused += 1
+            }
+            unsafe pwrite(window.descriptor, &before, 1, offset)
+        }
+        #expect(refused > 100)
+    }
+}
