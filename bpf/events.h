@@ -194,7 +194,7 @@ struct ebee_settings {
 	__u32 rmdir_arguments;
 	__u32 rename_arguments;
 	__u32 calls_32_bit; /* 1: 32-bit system calls are seen when they end */
-	__u32 padding;
+	__u32 look_up;	    /* 1: names are looked up in the kernel's cache: nothing else tells the file */
 };
 
 /* One per cpu and program, in the map `accounts`. */
