@@ -20,6 +20,8 @@
 #define CHAIN_MAX 64
 /* How many names of a process the table is learned from: those of its program and its directory, each with those above. */
 #define LEARNED_MAX 8
+/* Mounts that `..` leads out of at once. */
+#define STACKED_MAX 8
 
 #define S_IFLNK 0120000
 /* include/linux/dcache.h: the filesystem has a hash or a comparison of its own. */
@@ -40,7 +42,7 @@ __noinline __u64 bucket_of(__u64 dentry_address)
 {
 	struct dentry *dentry = (struct dentry *)dentry_address;
 
-	for (int i = 0; i < CHAIN_MAX; i++) {
+	for (int i = 0; i < CHAIN_MAX && settings.look_up; i++) {
 		__u64 link = (__u64)BPF_CORE_READ(dentry, d_hash.pprev);
 		__u64 filesystem;
 
@@ -98,6 +100,8 @@ __noinline int learn(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
+	if (!settings.look_up)
+		return 0;
 	learn_above(BPF_CORE_READ(task, mm, exe_file, f_path.dentry));
 	learn_above(BPF_CORE_READ(task, fs, pwd.dentry));
 	return 0;
@@ -214,7 +218,7 @@ __noinline __u64 mount_on(__u64 mount_address, __u64 dentry)
 	struct list_head *head = (void *)mount + bpf_core_field_offset(mount->mnt_mounts);
 	struct list_head *node = BPF_CORE_READ(mount, mnt_mounts.next);
 
-	for (int i = 0; i < MOUNTS_MAX && node != head; i++) {
+	for (int i = 0; i < MOUNTS_MAX && settings.look_up && node != head; i++) {
 		child = (void *)node - bpf_core_field_offset(child->mnt_child);
 		if ((__u64)BPF_CORE_READ(child, mnt_mountpoint) == dentry)
 			return (__u64)child;
@@ -239,7 +243,7 @@ __noinline int go_up(void)
 	if (!settings.look_up || !scratch)
 		return 0;
 	walk = &scratch->walk;
-	for (int i = 0; i < LEARNED_MAX; i++) {
+	for (int i = 0; i < STACKED_MAX; i++) {
 		struct mount *mount = (struct mount *)walk->mount, *above = BPF_CORE_READ(mount, mnt_parent);
 		struct dentry *dentry = (struct dentry *)walk->dentry;
 
