@@ -82,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "ebee-coverage",
             dependencies: [
-                "EbeeProtocol", "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "EbeeProtocol", "CLinux", "EbeeTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/ebee-coverage", swiftSettings: strict),
         // The kernel matrix (make kernel-test): it runs cells; in some, what makes a kernel refuse.
@@ -91,7 +92,7 @@ let package = Package(
             dependencies: ["EbeeProtocol", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/ebee-matrix", exclude: ["refuse.bpf.c", "verifier.tsv"], swiftSettings: strict),
         .executableTarget(name: "ebee-refuse", dependencies: ["CLibbpf"], path: "Tests/ebee-refuse"),
-        .testTarget(name: "EbeeSystemTests", swiftSettings: strict),
+        .testTarget(name: "EbeeSystemTests", dependencies: ["EbeeTestSupport"], swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
         .target(
             name: "EbeeTestSupport", dependencies: ["CEvents"], path: "Tests/EbeeTestSupport", swiftSettings: strict),

@@ -38,11 +38,13 @@ struct place {
 	__u64 mount; /* struct vfsmount */
 	__u64 directory;
 	__u64 dentry;
+	__u64 inode; /* of the directory, where the name was looked up */
 };
 
 /*
  * Found by its names, as a system call was given them, or by its place, where a hook tells the mount: then place.mount is
- * not 0, the only inode that is `touched` is the victim, and names and descriptors are unused.
+ * not 0, the only inode that is `touched` is the victim, and names and descriptors are unused. Or both, where the name
+ * was looked up: then the victim comes first, if it is one.
  */
 struct deletion {
 	__u64 name; /* in the memory of the process */
@@ -178,21 +180,21 @@ __noinline __u32 read_place(__u64 mount, __u64 directory, __u64 component, __u32
 }
 
 /*
- * A dentry whose file is gone from under it: unhashed, or negative (kernel: d_delete(), __d_move()). The root of a
- * filesystem is never hashed and never goes.
+ * A dentry whose file is gone from under it: unhashed, or negative (kernel: d_delete(), __d_move()), or by now another
+ * one. The root of a filesystem is never hashed and never goes.
  */
-static __always_inline bool is_gone(__u64 dentry_address)
+static __always_inline bool is_gone(__u64 dentry_address, __u64 inode)
 {
 	struct dentry *dentry = (struct dentry *)dentry_address;
 
 	if (!dentry_address || BPF_CORE_READ(dentry, d_parent) == dentry)
 		return false;
-	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(dentry, d_inode);
+	return !BPF_CORE_READ(dentry, d_hash.pprev) || (__u64)BPF_CORE_READ(dentry, d_inode) != inode;
 }
 
 /*
- * The file that is gone, of those that were touched: on overlayfs the layer's own file comes first, and the one that
- * the process sees last.
+ * The file that is gone, of those that were touched: the one that was looked up, or else on overlayfs the layer's own
+ * file comes first, and the one that the process sees last.
  */
 static __always_inline struct touched *find_victim(struct deletion *deletion)
 {
@@ -203,8 +205,10 @@ static __always_inline struct touched *find_victim(struct deletion *deletion)
 
 		if (!slot->inode)
 			break;
-		if (is_gone(slot->aliases[0]) || is_gone(slot->aliases[1]))
+		if (is_gone(slot->aliases[0], slot->inode) || is_gone(slot->aliases[1], slot->inode))
 			victim = slot;
+		if (settings.look_up && victim && deletion->place.mount)
+			break;
 	}
 	return victim;
 }
@@ -338,8 +342,8 @@ __noinline __u64 only_mount(__u64 dentry_address)
 static __always_inline bool read_real_place(struct scratch *scratch, struct deletion *deletion,
 					    struct touched *victim, __u32 *flags)
 {
-	struct dentry *dentry =
-		(void *)(is_gone(victim->aliases[0]) ? victim->aliases[0] : victim->aliases[1]);
+	struct dentry *dentry = (void *)(is_gone(victim->aliases[0], victim->inode) ? victim->aliases[0]
+										    : victim->aliases[1]);
 	struct dentry *directory = BPF_CORE_READ(dentry, d_parent);
 	__u64 mount;
 
@@ -351,6 +355,16 @@ static __always_inline bool read_real_place(struct scratch *scratch, struct dele
 	scratch->length = sizeof(struct ebee_delete);
 	*flags = read_place(mount, (__u64)directory, (__u64)BPF_CORE_READ(dentry, d_name.name), 0);
 	return true;
+}
+
+/* The place of a name is known, and its directory still there: nobody holds that for one that was looked up. */
+static __always_inline bool is_known(struct place *place)
+{
+	struct dentry *directory = (struct dentry *)place->directory;
+
+	if (!settings.look_up || !place->mount)
+		return place->mount;
+	return (__u64)BPF_CORE_READ(directory, d_inode) == place->inode;
 }
 
 /* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
@@ -366,13 +380,16 @@ __noinline int report(__u64 key, long result)
 
 	if (!deletion || !scratch)
 		return 0;
-	placed = deletion->place.mount;
+	placed = is_known(&deletion->place);
 	if (result && !settings.report_failed)
 		return 0;
-	if (placed)
+	if (settings.look_up || !placed) {
+		if (!result)
+			victim = find_victim(deletion);
+		placed = placed && victim == &deletion->touched[0];
+	} else {
 		victim = &deletion->touched[0];
-	else if (!result)
-		victim = find_victim(deletion);
+	}
 	if (!victim && deletion->how == EBEE_RENAME)
 		return 0; /* nothing was there to be replaced, or one that failed: what it would have replaced isn't known */
 	if (!begin(scratch, task, EBEE_DELETE, sizeof(*delete)))
@@ -400,23 +417,23 @@ __noinline int report(__u64 key, long result)
 			delete->victim.flags |= EBEE_LINKS_KNOWN;
 		}
 	}
-	if (placed) {
-		delete->flags = read_place(deletion->place.mount, deletion->place.directory,
-					   address_of(deletion->component), 0);
-		if (deletion->how == EBEE_RENAME)
-			delete->flags |= read_place(deletion->source.mount, deletion->source.directory,
-						    address_of(deletion->source_component), 1)
-					 << 3;
-	} else {
-		kind = key >> 63 ? NAME_OF_KERNEL : 0;
-		if (!victim || !read_real_place(scratch, deletion, victim, &flags))
-			flags = read_name(deletion->name, deletion->directory, kind);
-		if (deletion->how == EBEE_RENAME)
+	kind = key >> 63 ? NAME_OF_KERNEL : 0;
+	if (placed)
+		flags = read_place(deletion->place.mount, deletion->place.directory,
+				   address_of(deletion->component), 0);
+	else if (!victim || !read_real_place(scratch, deletion, victim, &flags))
+		flags = read_name(deletion->name, deletion->directory, kind);
+	if (deletion->how == EBEE_RENAME) {
+		if (placed && is_known(&deletion->source))
+			flags |= read_place(deletion->source.mount, deletion->source.directory,
+					    address_of(deletion->source_component), 1)
+				 << 3;
+		else
 			flags |= read_name(deletion->source_name, deletion->source_directory,
 					   kind | NAME_SOURCE)
 				 << 3;
-		delete->flags = flags;
 	}
+	delete->flags = flags;
 	emit(scratch, true);
 	return 0;
 }

@@ -193,6 +193,8 @@ struct ebee_settings {
 	__u32 rmdir_arguments;
 	__u32 rename_arguments;
 	__u32 calls_32_bit; /* 1: 32-bit system calls are seen when they end */
+	__u32 look_up;	    /* 1: names are looked up in the kernel's cache: nothing else tells the file */
+	__u32 padding;
 };
 
 /* What can change while a program is attached: the section .data.daemon, which the daemon maps. */
@@ -222,7 +224,7 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
-EBEE_ASSERT_SIZE(struct ebee_settings, 40);
+EBEE_ASSERT_SIZE(struct ebee_settings, 48);
 EBEE_ASSERT_SIZE(struct ebee_daemon, 8);
 EBEE_ASSERT_SIZE(struct ebee_account, 64);
 

@@ -33,6 +33,17 @@
 const volatile struct ebee_settings settings SEC(".rodata.settings") = {};
 volatile struct ebee_daemon daemon SEC(".data.daemon") = {};
 
+/* A path that is being looked up: see lookup.bpf.h. */
+struct walk {
+	__u64 mount; /* struct mount: where it is by now */
+	__u64 dentry;
+	__u64 found; /* the last component: a name in that directory, not entered yet */
+	__u32 text;  /* where the rest of the path begins */
+	__u32 length;
+	__u32 hash;
+	__u32 padding;
+};
+
 /* Where a record is put together before it is copied into the ring at its true length. */
 struct scratch {
 	__u8 bytes[EBEE_RECORD_MAX + EBEE_ARGUMENTS_MAX];
@@ -41,6 +52,7 @@ struct scratch {
 	__u64 mount;  /* the last that only_mount() found, of how many */
 	__u32 mounts;
 	__u32 padding;
+	struct walk walk;
 };
 
 struct {
@@ -251,31 +263,39 @@ __noinline int walk_path(__u64 vfsmount_address, __u64 dentry_address)
 	return 0;
 }
 
-/* Appends the path that a name given with `descriptor` starts from: the directory, or the root of the process. */
-__noinline int read_base(int descriptor, __u32 absolute)
+/* The struct path that a name given with `descriptor` starts from: the directory, or the root of the process; 0 if there is none. */
+__noinline __u64 base_of(int descriptor, __u32 absolute)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct scratch *scratch = this_scratch();
+	__u64 fs = (__u64)BPF_CORE_READ(task, fs);
 	struct fdtable *table;
 	struct file *file = 0;
 	struct file **files;
 
+	if (absolute)
+		return fs + bpf_core_field_offset(struct fs_struct, root);
+	if (descriptor == AT_FDCWD)
+		return fs + bpf_core_field_offset(struct fs_struct, pwd);
+	table = BPF_CORE_READ(task, files, fdt);
+	if (descriptor < 0 || (__u32)descriptor >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+	return file ? (__u64)file + bpf_core_field_offset(struct file, f_path) : 0;
+}
+
+/* Appends that path; not 0 if there is none. */
+__noinline int read_base(int descriptor, __u32 absolute)
+{
+	struct path *base = (struct path *)base_of(descriptor, absolute);
+	struct scratch *scratch = this_scratch();
+
 	if (!scratch)
 		return -1;
 	scratch->cut = 0;
-	if (absolute)
-		return walk_path((__u64)BPF_CORE_READ(fs, root.mnt), (__u64)BPF_CORE_READ(fs, root.dentry));
-	if (descriptor == AT_FDCWD)
-		return walk_path((__u64)BPF_CORE_READ(fs, pwd.mnt), (__u64)BPF_CORE_READ(fs, pwd.dentry));
-	table = BPF_CORE_READ(task, files, fdt);
-	if (descriptor < 0 || (__u32)descriptor >= BPF_CORE_READ(table, max_fds))
+	if (!base)
 		return -1;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
-	if (!file)
-		return -1;
-	return walk_path((__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)BPF_CORE_READ(file, f_path.dentry));
+	return walk_path((__u64)BPF_CORE_READ(base, mnt), (__u64)BPF_CORE_READ(base, dentry));
 }
 
 static __always_inline struct kernfs_node *parent_node(struct kernfs_node *node)

@@ -6,10 +6,12 @@
  * security_path_unlink() and its like know the mount, and so the path; vfs_unlink() and its like know the file and the
  * result. System calls, 32-bit ones too, and io_uring all come by there, and nobody who deletes nothing pays. The
  * third rung is the system call tracepoints, which every kernel has: a name and a result. What they can't give, the
- * file itself, comes from tracepoints in between: ext4_unlink_enter where that exists, and the ones that fire when the
- * change time of an inode is set (since 6.13), which every filesystem does to the file that it removes.
+ * file itself, comes from tracepoints in between, which fire when the change time of an inode is set (since 6.13), as
+ * every filesystem does to the file that it removes. Before that, the name is looked up in the kernel's cache of names as
+ * the system call begins (lookup.bpf.h), and ext4 tells which inodes it writes down.
  */
 #include "deletion.bpf.h"
+#include "lookup.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -83,7 +85,7 @@ static __always_inline int submitted(__u64 address)
 		request->deletion.directory = BPF_CORE_READ(unlink, dfd);
 		copy_filename(request->name, FILENAME(unlink, filename));
 	}
-	return 0;
+	return look_up_names(address);
 }
 
 /* ------ Trampolines and kprobes ------ */
@@ -422,7 +424,7 @@ static __always_inline int started(__u16 how, int directory, __u64 name, int sou
 	deletion->source_name = source_name;
 	deletion->directory = directory;
 	deletion->source_directory = source_directory;
-	return 0;
+	return look_up_names(bpf_get_current_pid_tgid());
 }
 
 /* A 32-bit system call, which was not seen to begin. */
@@ -629,6 +631,18 @@ int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
 	return finished(result);
 }
 
+/*
+ * A system call begins, any of any process. Only where names are looked up: by the end of a 32-bit system call the name is another
+ * file's.
+ */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(enter_32_bit, struct pt_regs *registers, long number)
+{
+	if (is_in_32_bit_call() && begin_32_bit_call())
+		look_up_names(bpf_get_current_pid_tgid());
+	return 0;
+}
+
 static __always_inline int completed(__u64 address, int result)
 {
 	struct io_kiocb *request = (struct io_kiocb *)address;
@@ -691,10 +705,11 @@ int BPF_PROG(complete_work, void *ring, __u64 user_data, int result)
 	return completed(current_request(task), result);
 }
 
-SEC("tp_btf/ext4_unlink_enter")
-int BPF_PROG(touch_ext4, struct inode *parent, struct dentry *dentry)
+/* ext4 writes an inode down: the one that loses a name too. */
+SEC("tp_btf/ext4_mark_inode_dirty")
+int BPF_PROG(touch_ext4, struct inode *inode)
 {
-	return touched((__u64)BPF_CORE_READ(dentry, d_inode));
+	return touched(address_of(inode));
 }
 
 SEC("tp_btf/inode_set_ctime_to_ts")

@@ -65,6 +65,7 @@ struct timespec64 {
 };
 
 struct qstr {
+	__u32 hash;
 	__u32 len;
 	const unsigned char *name;
 };
@@ -95,6 +96,7 @@ struct inode {
 	__s64 i_mtime_sec;
 	__u32 i_mtime_nsec;
 	struct hlist_head i_dentry;
+	const char *i_link;
 };
 struct inode___before_6_11 {
 	struct timespec64 __i_mtime;
@@ -155,6 +157,8 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct list_head mnt_mounts;
+	struct list_head mnt_child;
 	struct mnt_namespace *mnt_ns;
 	struct mount *mnt_next_for_sb; /* since 6.18 */
 };

@@ -63,6 +63,8 @@ public struct Rung: Sendable {
     var places: [String: [Hook]] = [:]
     /// Programs that add facts, each where one of its hooks exists.
     var facts: [String: [Need]] = [:]
+    /// Those of them that are loaded only where a better one is not: the better one of each.
+    var substitutes: [String: String] = [:]
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
     /// What this rung costs, or can't see, in words; `present` are the programs that are loaded.
@@ -190,8 +192,9 @@ public enum Recording: Sendable, CaseIterable {
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
             places: ["exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
             facts: [
-                "touch_ext4": [.tracepoint("ext4_unlink_enter")],
-                "touch_ctime": [.tracepoint("inode_set_ctime_to_ts")],
+                lookUp: [.function("d_lookup")],
+                "touch_ext4": [.tracepoint("ext4_mark_inode_dirty")],
+                touchCTime: [.tracepoint("inode_set_ctime_to_ts")],
                 "touch_ctime_multigrain": [.tracepoint("ctime_ns_xchg")],
                 "touch_ctime_unchanged": [.tracepoint("ctime_xchg_skip")],
                 "submit_req": [.tracepoint("io_uring_submit_req", arguments: 1)],
@@ -199,13 +202,19 @@ public enum Recording: Sendable, CaseIterable {
                 "complete_entry": [.tracepoint("io_uring_complete", arguments: 3)],
                 "complete_values": [.tracepoint("io_uring_complete", arguments: 7)],
                 "complete_work": [.tracepoint("io_uring_complete", arguments: 4)],
-                exit32BitCall: [.function("__ia32_sys_unlink")],
+                exit32BitCall: [.function("__ia32_sys_unlink")], "enter_32_bit": [.function("__ia32_sys_unlink")],
             ].merging(oldSubmission) { $1 },
+            substitutes: [lookUp: touchCTime, "touch_ext4": touchCTime, "enter_32_bit": touchCTime],
             limits: callLimits),
     ]
 
-    /// What alone sees 32-bit system calls on the last rung.
-    static let exit32BitCall = "exit_32_bit"
+    /// What see 32-bit system calls on the last rung.
+    static let calls32Bit: Set = [exit32BitCall, "enter_32_bit"]
+    private static let exit32BitCall = "exit_32_bit"
+    /// No program, but something that several of them do where nothing tells them the file: look for its name in the kernel's
+    /// cache of names (bpf/lookup.bpf.h).
+    static let lookUp = "look_up"
+    private static let touchCTime = "touch_ctime"
     private static let slow32BitCalls =
         "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
 
@@ -227,7 +236,7 @@ public enum Recording: Sendable, CaseIterable {
     }
 
     @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
-        let (sees32Bit, seesInodes) = (present.contains(exit32BitCall), present.contains("touch_ctime"))
+        let sees32Bit = present.contains(exit32BitCall)
         let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe", "submit_sqe_of_ring"])
         let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values", "complete_work"])
         var limits = [slowCalls]
@@ -242,13 +251,15 @@ public enum Recording: Sendable, CaseIterable {
                 + "more than once or nothing is known of the file",
             "renames that fail",
         ]
-        if !seesInodes {
+        if present.contains(touchCTime) { return limits }
+        if present.contains(lookUp) {
+            let but = present.contains("touch_ext4") ? ", but for ext4" : ""
             limits.append(
-                "files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts)")
-            limits.append(
-                "inode, size, owner, mode and links of deleted files"
-                    + (present.contains("touch_ext4") ? " that are not on ext4" : ""))
-            limits.append("inode, size, owner, mode and links of deleted directories")
+                "renames over a file, and inode, size, owner, mode and links of what is deleted, where the kernel's cache of names "
+                    + "does not have it as the system call begins\(but)")
+        } else {
+            limits.append("files that a rename replaces (this kernel lacks the tracepoint inode_set_ctime_to_ts)")
+            limits.append("inode, size, owner, mode and links of deleted files and of deleted directories")
         }
         return limits
     }

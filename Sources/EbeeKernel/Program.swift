@@ -203,7 +203,8 @@ public struct Program: ~Copyable {
             dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
             rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
             rename_arguments: UInt32(types.parameters(of: "vfs_rename").count),
-            calls_32_bit: programs.contains(Recording.exit32BitCall) ? 1 : 0)
+            calls_32_bit: programs.isDisjoint(with: Recording.calls32Bit) ? 0 : 1,
+            look_up: programs.contains(Recording.lookUp) ? 1 : 0, padding: 0)
     }
 
     /// What each rung would do here, without attaching anything that lasts.
@@ -228,14 +229,15 @@ public struct Program: ~Copyable {
     ) throws(SystemError) {
         for need in rung.needs where !types.meets(need) { throw SystemError("look for \(need)", errno: ENOENT) }
         var facts = Set(rung.facts.filter { _, needs in needs.contains { types.meets($0) } }.keys)
-        if !settings.calls32Bit { facts.remove(Recording.exit32BitCall) }
+        for (program, better) in rung.substitutes where facts.contains(better) { facts.remove(program) }
+        if !settings.calls32Bit { facts.subtract(Recording.calls32Bit) }
         var alternatives: [Set<String>] = []
         for failures in settings.failed ? rung.failures : [] {
             // Those that hook functions would be attached, and never called.
             if !failures.values.contains(where: \.isEmpty), !types.meets(.functionTracing) { continue }
             let available = failures.filter { name, needs in
                 (needs.isEmpty || needs.contains { types.meets($0) })
-                    && (settings.calls32Bit || name != Recording.exit32BitCall)
+                    && (settings.calls32Bit || !Recording.calls32Bit.contains(name))
             }
             if !available.isEmpty { alternatives.append(facts.union(available.keys)) }
         }

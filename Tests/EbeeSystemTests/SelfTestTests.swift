@@ -1,3 +1,4 @@
+import EbeeTestSupport
 import Foundation
 import Glibc
 import Testing
@@ -160,14 +161,7 @@ private final class Manager {
 
     init(_ path: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
-        let result = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        let result = unsafe withUnixAddress(path) { unsafe bind(descriptor, $0, $1) }
         guard result == 0 else { throw HarnessError("bind \(path): errno \(errno)") }
     }
 

@@ -1,4 +1,5 @@
 import CLinux
+import EbeeTestSupport
 import Glibc
 
 /// What could not be done, to what, and the kernel's word for why.
@@ -76,14 +77,7 @@ enum System {
         defer { close(descriptor) }
         try check("enter", directory, unsafe chdir(cString(directory)))
         defer { _ = unsafe chdir("/") }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: name.utf8) }
-        let result = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        let result = unsafe withUnixAddress(name) { unsafe bind(descriptor, $0, $1) }
         try check("bind", Array(name.utf8), result)
     }
 

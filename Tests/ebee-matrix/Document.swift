@@ -17,9 +17,6 @@ struct Document {
         to load programs for trampolines and kprobes. `lockdown`: booted with `lockdown=confidentiality`. `no-btf`: \
         `/sys/kernel/btf` is hidden. `blind`: the tracing of functions is turned off while ebeed runs, and it must notice. A cell either passes on the best hooks there are, or ebeed ends with one reason.
 
-        `passed`: of the routes that these hooks can show. `can't`: those that they can't, for a reason that ebeed itself \
-        gives; below is which and why.
-
         \(cells)
         ## What hooks can't see, or cost
 
@@ -51,7 +48,7 @@ struct Document {
 
     private var cells: String {
         Self.table(
-            ["cell", "kernel", "hooks", "passed", "can't", "skipped", "failed", "seconds", "result"],
+            ["cell", "kernel", "hooks", "passed", "limited", "skipped", "failed", "seconds", "result"],
             outcomes.filter { $0.cell.condition != .cost }.flatMap { outcome in
                 Table.rows(outcome).map { [outcome.cell.name, version(outcome)] + $0 }
             })

@@ -4,7 +4,7 @@ import Glibc
 struct Table {
     private let isTerminal = isatty(1) == 1
 
-    static let heading = ["CELL", "HOOKS", "PASSED", "CAN'T", "SKIPPED", "FAILED", "SECONDS", "RESULT"]
+    static let heading = ["CELL", "HOOKS", "PASSED", "LIMITED", "SKIPPED", "FAILED", "SECONDS", "RESULT"]
     private static let widths = [-14, -17, 7, 7, 7, 6, 7, 0]
 
     init() {
@@ -19,7 +19,7 @@ struct Table {
         for problem in outcome.problems { print("    \(problem)") }
     }
 
-    /// Hooks, passed of those that the hooks can show, what they can't, skipped, failed, seconds and result of each step.
+    /// Hooks, passed, limited, skipped, failed, seconds and result of each step.
     static func rows(_ outcome: Outcome) -> [[String]] {
         let result = outcome.problems.isEmpty ? "ok" : "FAILED"
         if outcome.steps.isEmpty { return [["-", "", "", "", "", decimal(outcome.seconds, 0), result]] }
@@ -28,8 +28,7 @@ struct Table {
             let seconds = decimal(step.seconds, step.reason == nil ? 0 : 2)
             if let coverage = step.coverage {
                 return [
-                    coverage.rungs.description,
-                    "\(coverage.passed)/\(coverage.routes.count - coverage.count("limited"))",
+                    coverage.rungs.description, "\(coverage.passed)/\(coverage.routes.count)",
                     "\(coverage.count("limited"))", "\(coverage.count("skipped"))", "\(coverage.count("failed"))",
                     seconds, ok,
                 ]
