@@ -18,6 +18,11 @@ public enum Limits {
     public static let replyBytes = 1024 * 1024
     /// The longest `id` that is a string, in bytes of UTF-8.
     public static let idBytes = 64
+    /// How many values each list of a filter may have: every one may be compared with every event.
+    public static let filterValues = 256
+    /// How many bytes the globs of a filter may hold between their first and last stars, all together: each may be compared
+    /// with each byte of each event's path.
+    public static let floatingGlobBytes = 512
     /// How far from now a relative time may be, in nanoseconds: 146 years, so that adding it to any present time
     /// can't overflow.
     public static let relativeNanoseconds: Int64 = 1 << 62
