@@ -43,7 +43,8 @@ struct Daemon {
 
     func run() async throws {
         let started = Clock.boot()
-        let listener = try listen()
+        let access = Access(others: configuration.access, group: configuration.group)
+        let listener = try listen(access)
         let doorbell = Doorbell()
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         var recorded: [Recorded] = []
@@ -83,12 +84,13 @@ struct Daemon {
                     event: recorded.recording.event, stream: recorded.recording.stream, window: recorded.window,
                     recordingSince: recorded.since, unmarked: { service.drain.unmarked })
             },
-            doorbell: doorbell, limits: configuration.serverLimits, logger: logger, status: { report.make() })
+            doorbell: doorbell, limits: configuration.serverLimits, access: access, logger: logger,
+            status: { report.make() })
         let reloader = ReloadService(current: configuration, load: reload, selfTest: selfTest, logger: logger) { new in
             Self.level.withLock { $0 = new.logLevel }
             journal.set(new.journalSettings)
             report.set(new)
-            server.set(new.serverLimits)
+            server.set(new.serverLimits, Access(others: new.access, group: new.group))
         }
         services += drains.map { .init(service: $0) }
         services.append(.init(service: journal))
@@ -105,9 +107,9 @@ struct Daemon {
         logger.info("stopped")
     }
 
-    private func listen() throws -> SocketListener {
+    private func listen(_ access: Access) throws -> SocketListener {
         if let descriptor = try ServiceManager.activatedSocket() { return SocketListener(activated: descriptor) }
-        return try SocketListener(path: configuration.socket, group: configuration.group, backlog: 128)
+        return try SocketListener(path: configuration.socket, access: access, backlog: 128)
     }
 }
 
@@ -128,7 +130,11 @@ extension Configuration {
         return String(socket[..<(socket.lastIndex(of: "/") ?? socket.startIndex)])
     }
 
-    var serverLimits: ServerLimits { ServerLimits(clients: clients, requests: requests, requestBytes: requestBytes) }
+    var serverLimits: ServerLimits {
+        ServerLimits(
+            clients: clients, clientsPerUser: clientsPerUser, requests: requests, requestBytes: requestBytes,
+            idle: .seconds(idleSeconds), stalled: .seconds(stalledSeconds))
+    }
 
     var journalSettings: JournalWriter.Settings {
         var events: Set<String> = []

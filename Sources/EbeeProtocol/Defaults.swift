@@ -4,10 +4,18 @@ public enum Defaults {
     public static let socketPath = "/run/ebee/ebeed.sock"
     /// The environment variable that names another socket.
     public static let socketVariable = "EBEE_SOCKET"
-    /// The group whose members may connect.
+    /// The group whose members see everything.
     public static let group = "ebee"
     /// The version of daemon and client, which are released together.
     public static let version = "0.1.0"
+}
+
+/// How much somebody sees.
+public enum Scope: String, Sendable {
+    /// Everything: root, and the members of the daemon's group.
+    case all
+    /// The events of processes that ran as them, and nothing else, not even counts.
+    case own
 }
 
 /// The bounds of the protocol. Everything a peer can make grow has one.

@@ -12,6 +12,8 @@ public struct Source: Sendable {
     let recordingSince: UInt64
     /// How many events are known to be lost and have no mark in the window yet.
     let unmarked: @Sendable () -> UInt64
+    /// How much of it whoever asks sees.
+    var view = View(owner: nil)
 
     /// A stream whose recording began at boot time `recordingSince`.
     public init(
