@@ -92,7 +92,7 @@ let package = Package(
             dependencies: ["EbeeProtocol", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/ebee-matrix", exclude: ["refuse.bpf.c", "verifier.tsv"], swiftSettings: strict),
         .executableTarget(name: "ebee-refuse", dependencies: ["CLibbpf"], path: "Tests/ebee-refuse"),
-        .testTarget(name: "EbeeSystemTests", dependencies: ["EbeeTestSupport"], swiftSettings: strict),
+        .testTarget(name: "EbeeSystemTests", dependencies: ["CTestSupport", "EbeeTestSupport"], swiftSettings: strict),
         .testTarget(name: "EbeeClientTests", dependencies: ["EbeeClient", "EbeeProtocol"], swiftSettings: strict),
         .target(
             name: "EbeeTestSupport", dependencies: ["CEvents"], path: "Tests/EbeeTestSupport", swiftSettings: strict),

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "linux_shim.h"
 
+#include <asm/socket.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -103,4 +104,32 @@ bool ebee_answers(const char *path)
     close(file);
     errno = error;
     return answers;
+}
+
+int ebee_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+int ebee_peer(int socket, pid_t *pid, uid_t *uid, gid_t *gid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return -1;
+    if (length != sizeof(peer) || peer.uid == (uid_t)-1 || peer.gid == (gid_t)-1) {
+        errno = ENODATA;
+        return -1;
+    }
+    *pid = peer.pid;
+    *uid = peer.uid;
+    *gid = peer.gid;
+    return 0;
+}
+
+int ebee_peer_groups(int socket, gid_t *groups, unsigned *count)
+{
+    socklen_t length = *count * sizeof(gid_t);
+    int result = getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups, &length);
+
+    *count = length / sizeof(gid_t);
+    return result;
 }

@@ -6,6 +6,8 @@ enum Reply {
     case event(ArraySlice<UInt8>)
     /// The status object.
     case status(ArraySlice<UInt8>)
+    /// Only some events are shown to us.
+    case scope(String)
     /// The value of `done`.
     case done(JSON)
     /// The daemon refuses.
@@ -37,6 +39,8 @@ enum Reply {
             self = .done(done)
         } else if let error = object["error"] {
             self = .error(code: error["code"]?.string ?? "", message: error["message"]?.string ?? "")
+        } else if let scope = object["scope"]?.string {
+            self = .scope(scope)
         } else if object["event"] != nil {
             self = .event(body)
         } else {

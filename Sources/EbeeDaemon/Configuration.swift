@@ -1,5 +1,6 @@
 import EbeeKernel
 import EbeeProtocol
+import EbeeServer
 import Logging
 import TOMLKit
 
@@ -37,14 +38,22 @@ public struct Configuration: Sendable, Equatable {
     public var pin: String?
     /// Where the socket is.
     public var socket = Defaults.socketPath
-    /// Whose members may ask, besides root.
+    /// What those see who are neither root nor in the group.
+    public var access = Access.Others.own
+    /// Whose members see everything, besides root.
     public var group = Defaults.group
     /// Connections at one time.
     public var clients = 256
+    /// Of these, by one user who sees only their own events.
+    public var clientsPerUser = 16
     /// Requests under way on one connection.
     public var requests = 8
     /// Longest request line, in bytes.
     public var requestBytes = Limits.requestBytes
+    /// How long a connection may be without a request under way.
+    public var idleSeconds = 60
+    /// How long a client may take nothing of its answers.
+    public var stalledSeconds = 3600
     /// The least that is worth a line of the log.
     public var logLevel = Logger.Level.info
 
@@ -160,9 +169,13 @@ private enum Schema {
                     $0.hasPrefix("/") && $0.utf8.count <= 107 && !$0.utf8.contains(0)
                 },
                 "group": .string(\.group, "the name of a group") { !$0.isEmpty && !$0.utf8.contains(0) },
+                "access": access,
                 "clients": .integer(\.clients, 1...4096),
+                "clients_per_user": .integer(\.clientsPerUser, 1...4096),
                 "requests": .integer(\.requests, 1...64),
                 "request_bytes": .integer(\.requestBytes, 1024...1_048_576),
+                "idle_seconds": .integer(\.idleSeconds, 1...86_400),
+                "stalled_seconds": .integer(\.stalledSeconds, 1...604_800),
             ],
             "log": ["level": level],
         ]
@@ -199,6 +212,16 @@ private enum Schema {
                 return nil
             },
         ]
+    }
+
+    private static var access: Setting {
+        Setting { value, configuration in
+            guard let others = value.string.flatMap({ Access.Others(rawValue: $0) }) else {
+                return "one of " + Access.Others.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+            }
+            configuration.access = others
+            return nil
+        }
     }
 
     private static var level: Setting {

@@ -29,6 +29,7 @@ struct Daemon {
     private let logger: Logger
     private let started = Clock.boot()
     private let listener: SocketListener
+    private let access: Access
     private let doorbell = Doorbell()
     private let handOver: HandOver
     private let recorded: [Recorded]
@@ -45,7 +46,9 @@ struct Daemon {
         let logger = Logger(label: "ebeed")
         self.logger = logger
         let (socket, kept) = try ServiceManager.handedOver()
-        let listener = try Self.listen(socket, configuration)
+        let access = Access(others: configuration.access, group: configuration.group)
+        self.access = access
+        let listener = try Self.listen(socket, configuration, access)
         self.listener = listener
         do {
             let keeper = try Keeper(pin: configuration.pin, files: configuration.ownDirectory, kept: kept)
@@ -90,12 +93,13 @@ struct Daemon {
                     event: recorded.recording.event, stream: recorded.recording.stream, window: recorded.window,
                     unmarked: { recorded.drain.drain.unmarked })
             },
-            doorbell: doorbell, limits: configuration.serverLimits, logger: logger, status: { report.make() })
+            doorbell: doorbell, limits: configuration.serverLimits, access: access, logger: logger,
+            status: { report.make() })
         let reloader = ReloadService(current: configuration, load: reload, selfTest: selfTest, logger: logger) { new in
             Self.level.withLock { $0 = new.logLevel }
             journal.set(new.journalSettings)
             report.set(new)
-            server.set(new.serverLimits)
+            server.set(new.serverLimits, Access(others: new.access, group: new.group))
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = drains.map { .init(service: $0) }
         services.append(.init(service: journal))
@@ -113,9 +117,11 @@ struct Daemon {
         logger.info("stopped")
     }
 
-    private static func listen(_ activated: Int32?, _ configuration: Configuration) throws -> SocketListener {
+    private static func listen(_ activated: Int32?, _ configuration: Configuration, _ access: Access) throws
+        -> SocketListener
+    {
         if let activated { return SocketListener(activated: activated) }
-        return try SocketListener(path: configuration.socket, group: configuration.group, backlog: 128)
+        return try SocketListener(path: configuration.socket, access: access, backlog: 128)
     }
 }
 
@@ -136,7 +142,11 @@ extension Configuration {
         return String(socket[..<(socket.lastIndex(of: "/") ?? socket.startIndex)])
     }
 
-    var serverLimits: ServerLimits { ServerLimits(clients: clients, requests: requests, requestBytes: requestBytes) }
+    var serverLimits: ServerLimits {
+        ServerLimits(
+            clients: clients, clientsPerUser: clientsPerUser, requests: requests, requestBytes: requestBytes,
+            idle: .seconds(idleSeconds), stalled: .seconds(stalledSeconds))
+    }
 
     var journalSettings: JournalWriter.Settings {
         var events: Set<String> = []

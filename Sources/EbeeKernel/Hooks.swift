@@ -210,7 +210,7 @@ public enum Recording: Sendable, CaseIterable {
 
     /// What see 32-bit system calls on the last rung.
     static let calls32Bit: Set = [exit32BitCall, "enter_32_bit"]
-    private static let exit32BitCall = "exit_32_bit"
+    static let exit32BitCall = "exit_32_bit"
     /// No program, but something that several of them do where nothing tells them the file: look for its name in the kernel's
     /// cache of names (bpf/lookup.bpf.h).
     static let lookUp = "look_up"

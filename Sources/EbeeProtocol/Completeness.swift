@@ -8,11 +8,11 @@ public struct Completeness: Sendable, Equatable {
     public var from: Int64
     /// Where it ends.
     public var to: Int64
-    /// How many events in it are known to have been lost.
-    public var lost: Int64
+    /// How many events in it are known to have been lost; nil for those who see only their own events.
+    public var lost: Int64?
 
     /// An account.
-    public init(matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64) {
+    public init(matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64?) {
         self.matched = matched
         self.complete = complete
         self.from = from
@@ -23,16 +23,15 @@ public struct Completeness: Sendable, Equatable {
     /// Reads the value of `done`; nil where something is missing. Ignores what a later daemon may add.
     public init?(_ json: JSON) {
         guard let matched = json["matched"]?.integer, let complete = json["complete"]?.bool,
-            let from = json["from"]?.string.flatMap(RFC3339.parse), let to = json["to"]?.string.flatMap(RFC3339.parse),
-            let lost = json["lost"]?.integer
+            let from = json["from"]?.string.flatMap(RFC3339.parse), let to = json["to"]?.string.flatMap(RFC3339.parse)
         else { return nil }
-        self.init(matched: matched, complete: complete, from: from, to: to, lost: lost)
+        self.init(matched: matched, complete: complete, from: from, to: to, lost: json["lost"]?.integer)
     }
 
     /// The value of `done`.
     public var json: String {
         "{\"matched\":\(matched),\"complete\":\(complete),\"from\":\"\(RFC3339.format(from))\","
-            + "\"to\":\"\(RFC3339.format(to))\",\"lost\":\(lost)}"
+            + "\"to\":\"\(RFC3339.format(to))\"" + (lost.map { ",\"lost\":\($0)" } ?? "") + "}"
     }
 
     /// The last line of the reply to `recent`, with its newline.
@@ -44,6 +43,13 @@ public struct Completeness: Sendable, Equatable {
 
 private func doneLine(id: RequestID, _ json: String) -> [UInt8] {
     Array("{\"id\":".utf8) + id.json + Array(",\"done\":\(json)}\n".utf8)
+}
+
+extension Scope {
+    /// The line that comes first in a reply to those who see only their own events, with its newline.
+    public func line(id: RequestID) -> [UInt8] {
+        Array("{\"id\":".utf8) + id.json + Array(",\"scope\":\"\(rawValue)\"}\n".utf8)
+    }
 }
 
 extension RequestError {

@@ -98,7 +98,7 @@ public enum Moment: Sendable, Equatable {
 }
 
 /// Which events match: all that is given must, and of each list one member. nil matches everything, an empty list
-/// nothing.
+/// nothing. A glob is what ``Glob`` takes.
 public struct Filter: Sendable, Equatable {
     /// The process.
     public var pid: [Int32]?
@@ -106,13 +106,13 @@ public struct Filter: Sendable, Equatable {
     public var ppid: [Int32]?
     /// Its short name, exactly.
     public var comm: [String]?
-    /// Its executable's path, by fnmatch(3) without flags. Never holds a NUL, like all strings here.
+    /// Its executable's path, by glob. Never holds a NUL, like all strings here.
     public var exe: [String]?
-    /// The deleted file's path, by fnmatch(3) without flags.
+    /// The deleted file's path, by glob.
     public var path: [String]?
     /// Its real user.
     public var uid: [UInt32]?
-    /// Its systemd unit, by fnmatch(3); `nginx` is the same as `nginx.service`.
+    /// Its systemd unit, by glob; `nginx` is the same as `nginx.service`.
     public var unit: [String]?
     /// Also what failed.
     public var failed: Bool

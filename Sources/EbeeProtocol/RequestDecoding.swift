@@ -135,11 +135,20 @@ private struct Fields {
         throw mustBe(key, "an RFC 3339 string, or an integer of nanoseconds before now")
     }
 
+    /// Nil where it is no list.
+    private func list(_ value: JSON, _ key: String) throws(RequestError) -> [JSON]? {
+        guard let list = value.array else { return nil }
+        guard list.count <= Limits.filterValues else {
+            throw mustBe(key, "a list of at most \(Limits.filterValues) values")
+        }
+        return list
+    }
+
     func integers<Value: FixedWidthInteger>(_ key: String, in range: ClosedRange<Value>) throws(RequestError)
         -> [Value]?
     {
         guard let value = value(key) else { return nil }
-        guard let list = value.array else { throw mustBe(key, "a list of integers") }
+        guard let list = try list(value, key) else { throw mustBe(key, "a list of integers") }
         var values: [Value] = []
         for element in list {
             guard let value = element.integer.flatMap({ Value(exactly: $0) }), range ~= value else {
@@ -152,10 +161,10 @@ private struct Fields {
 
     func strings(_ key: String) throws(RequestError) -> [String]? {
         guard let value = value(key) else { return nil }
-        guard let list = value.array else { throw mustBe(key, "a list of strings") }
+        guard let list = try list(value, key) else { throw mustBe(key, "a list of strings") }
         var values: [String] = []
         for element in list {
-            // fnmatch(3) would stop at a NUL, and so match more than was asked for.
+            // No name holds one: whoever sends it is mistaken.
             guard let string = element.string, !string.utf8.contains(0) else {
                 throw mustBe(key, "a list of strings without NUL")
             }
@@ -170,11 +179,19 @@ private struct Fields {
         let fields = try Fields(
             members, known: ["pid", "ppid", "comm", "exe", "path", "uid", "unit", "failed", "older_than"],
             of: "filter", prefix: "filter.", id: id)
-        return Filter(
+        let filter = Filter(
             pid: try fields.integers("pid", in: 0...Int32.max), ppid: try fields.integers("ppid", in: 0...Int32.max),
             comm: try fields.strings("comm"), exe: try fields.strings("exe"), path: try fields.strings("path"),
             uid: try fields.integers("uid", in: 0...UInt32.max), unit: try fields.strings("unit"),
             failed: try fields.bool("failed") ?? false, olderThan: try fields.integer("older_than", in: 0...Int64.max))
+        let globs = (filter.exe ?? []) + (filter.path ?? []) + (filter.unit ?? [])
+        guard globs.reduce(0, { $0 + Glob($1).floatingCount }) <= Limits.floatingGlobBytes else {
+            throw RequestError(
+                .badRequest,
+                "'filter' has more than \(Limits.floatingGlobBytes) bytes between the first and last stars of its globs",
+                id: id)
+        }
+        return filter
     }
 }
 

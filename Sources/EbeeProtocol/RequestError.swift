@@ -12,6 +12,10 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case tooLong = "too_long"
     /// More connections than allowed.
     case tooManyClients = "too_many_clients"
+    /// Whoever connected may not ask.
+    case notPermitted = "not_permitted"
+    /// No request for as long as allowed.
+    case idle
     /// The daemon is stopping.
     case stopping
 
@@ -19,7 +23,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var closesConnection: Bool {
         switch self {
         case .badJSON, .badRequest, .unknownRequest, .tooManyRequests: false
-        case .tooLong, .tooManyClients, .stopping: true
+        case .tooLong, .tooManyClients, .notPermitted, .idle, .stopping: true
         }
     }
 }

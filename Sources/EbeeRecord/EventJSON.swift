@@ -1,5 +1,6 @@
 import CEvents
 import CLinux
+import EbeeProtocol
 
 /// Where a record stands in a stream's window, as a client sees it: opaque, and of this daemon's window only.
 public struct EventCursor {
@@ -35,24 +36,26 @@ public struct StoredProcess {
 /// Events as the contract's JSON: the members of one object, without its braces, so that a reply can put its id first.
 extension JSONWriter {
     /// An execution, with its exit where that is known.
-    public mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, cursor: EventCursor) {
+    /// - Parameter scope: how much whoever asks sees.
+    public mutating func exec(_ record: ProcessRecord, _ bytes: RawSpan, cursor: EventCursor, scope: Scope = .all) {
         string("event", "exec")
         time("time", Clock.wall(boot: record.fixed.header.time))
-        string("cursor", cursor.text)
+        self.cursor(cursor, scope)
         if record.isFailure { string("result", EventName.result(record.fixed.result)) }
         beginObject("process")
-        process(record, bytes, tid: record.fixed.header.tid)
+        process(record, bytes, tid: record.fixed.header.tid, scope)
         endObject()
     }
 
     /// A deletion and, where it is still known, the process that asked for it.
+    /// - Parameter scope: how much whoever asks sees.
     public mutating func delete(
-        _ record: DeleteRecord, _ bytes: RawSpan, by process: StoredProcess?, cursor: EventCursor
+        _ record: DeleteRecord, _ bytes: RawSpan, by process: StoredProcess?, cursor: EventCursor, scope: Scope = .all
     ) {
         let fixed = record.fixed
         string("event", "delete")
         time("time", Clock.wall(boot: fixed.header.time))
-        string("cursor", cursor.text)
+        self.cursor(cursor, scope)
         string("how", EventName.how(fixed.how))
         string("via", EventName.via(fixed.via))
         string("result", EventName.result(fixed.result))
@@ -67,7 +70,7 @@ extension JSONWriter {
         endObject()
         beginObject("process")
         if let process {
-            unsafe self.process(process.record, process.bytes.span.bytes, tid: fixed.header.tid)
+            unsafe self.process(process.record, process.bytes.span.bytes, tid: fixed.header.tid, scope)
         } else {
             number("pid", fixed.header.pid)
             number("tid", fixed.header.tid)
@@ -78,14 +81,22 @@ extension JSONWriter {
         endObject()
     }
 
-    /// - Parameter stream: as events name it, `exec` or `delete`.
-    public mutating func lost(_ lost: ebee_lost, stream: String) {
+    /// - Parameters:
+    ///   - stream: as events name it, `exec` or `delete`.
+    ///   - scope: how much whoever asks sees.
+    public mutating func lost(_ lost: ebee_lost, stream: String, scope: Scope = .all) {
         string("event", "lost")
         string("stream", stream)
-        number("count", lost.count)
+        // Whose events they were isn't known.
+        if scope == .all { number("count", lost.count) }
         time("from", Clock.wall(boot: lost.from))
         time("to", Clock.wall(boot: lost.to))
         string("why", EventName.why(lost.why))
+    }
+
+    /// A cursor tells how many bytes of records there have been, whoever's they are.
+    private mutating func cursor(_ cursor: EventCursor, _ scope: Scope) {
+        if scope == .all { string("cursor", cursor.text) }
     }
 
     private mutating func user(_ key: StaticString, _ id: UInt32) {
@@ -109,7 +120,7 @@ extension JSONWriter {
         if let created = record.created { time("created", created) }
     }
 
-    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, tid: UInt32) {
+    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, tid: UInt32, _ scope: Scope) {
         let fixed = record.fixed
         number("pid", fixed.header.pid)
         number("tid", tid)
@@ -125,7 +136,7 @@ extension JSONWriter {
             text("working_directory", path, raw: "working_directory_raw")
             if record.has(EBEE_DIRECTORY_CUT) { bool("working_directory_truncated", true) }
         }
-        ancestors(record, bytes)
+        ancestors(record, bytes, scope)
         user("user", fixed.uid)
         user("effective_user", fixed.euid)
         user("group", fixed.gid)
@@ -166,9 +177,15 @@ extension JSONWriter {
         if record.has(EBEE_ARGUMENTS_CUT) { bool("args_truncated", true) }
     }
 
-    private mutating func ancestors(_ record: ProcessRecord, _ bytes: RawSpan) {
+    private mutating func ancestors(_ record: ProcessRecord, _ bytes: RawSpan, _ scope: Scope) {
         guard record.fixed.ancestors > 0 else { return }
         beginObject("parent")
+        if scope == .own {
+            // What getppid(2) told the process itself. Who its ancestors ran as, the record doesn't say.
+            number("pid", record.ancestor(0, in: bytes).pid)
+            endObject()
+            return
+        }
         ancestor(record.ancestor(0, in: bytes), bytes)
         endObject()
         beginArray("ancestors")

@@ -21,8 +21,15 @@ protocol Answer {
 
 /// Bytes of lines after which a step ends.
 private let stretch = 32 * 1024
-/// Records after which a step ends, so that a filter that matches nothing doesn't keep others from their turn.
-private let stretchRecords = 4096
+
+/// The time that a step has: then others get their turn, however little came of it, and whatever the filter costs. It is
+/// looked at after each record.
+struct Turn {
+    private static let nanoseconds: UInt64 = 2_000_000
+    private let end = Clock.boot() + Self.nanoseconds
+
+    var isOver: Bool { Clock.boot() >= end }
+}
 
 /// The batches that steps use: as many as there are steps at one time.
 enum BatchPool {
@@ -58,10 +65,11 @@ struct Merge {
     /// Writes a stretch; true when nothing is left before the ends.
     mutating func write(_ writer: inout JSONWriter) -> Bool {
         BatchPool.withBatches { batches in
-            for _ in 0..<stretchRecords {
-                if writer.count >= stretch { return false }
+            let turn = Turn()
+            while writer.count < stretch {
                 guard let index = earliest(batches, &writer) else { return true }
                 if readers[index].take(batches[index], &writer) { matched += 1 }
+                if turn.isOver { break }
             }
             return false
         }
@@ -131,15 +139,18 @@ struct BackwardSearch {
     /// Goes on for a while; returns what to write, in the order of time, once it is known where that begins.
     mutating func step() -> Merge? {
         BatchPool.withBatches { batches in
-            for _ in 0..<stretchRecords {
-                guard found < limit, let (index, position, header) = latest(&readers, batches) else {
-                    return Merge(located(batches), ends: ends)
+            let turn = Turn()
+            repeat {
+                switch found < limit ? latest(&readers, batches, turn) : .none {
+                case .none: return Merge(located(batches), ends: ends)
+                case .later: return nil
+                case .match(let index, let position, let header):
+                    readers[index].take()
+                    starts[index] = position
+                    if header.sequence != 0 { found += 1 }
+                    if found == limit { reachedLimit = header.time }
                 }
-                readers[index].take()
-                starts[index] = position
-                if header.sequence != 0 { found += 1 }
-                if found == limit { reachedLimit = header.time }
-            }
+            } while !turn.isOver
             return nil
         }
     }
@@ -153,14 +164,26 @@ struct BackwardSearch {
     }
 }
 
-/// The latest of what several streams have next, walking backwards.
-private func latest(
-    _ readers: inout [BackwardReader], _ batches: [Batch]
-) -> (index: Int, position: UInt64, header: RecordHeader)? {
-    var latest: (index: Int, position: UInt64, header: RecordHeader)?
+/// What several streams have next, walking backwards.
+private enum Latest {
+    case match(index: Int, position: UInt64, header: RecordHeader)
+    /// The turn is over before it is known.
+    case later
+    case none
+}
+
+private func latest(_ readers: inout [BackwardReader], _ batches: [Batch], _ turn: Turn) -> Latest {
+    var latest = Latest.none
+    var time: UInt64 = 0
     for index in readers.indices {
-        guard let next = readers[index].next(batches[index]) else { continue }
-        if next.header.time >= latest?.header.time ?? 0 { latest = (index, next.position, next.header) }
+        switch readers[index].next(batches[index], turn) {
+        case .none: break
+        case .later: return .later
+        case .match(let position, let header) where header.time >= time:
+            latest = .match(index: index, position: position, header: header)
+            time = header.time
+        case .match: break
+        }
     }
     return latest
 }
@@ -222,11 +245,17 @@ struct ReverseAnswer: Answer {
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
         let isDone = BatchPool.withBatches { batches in
+            let turn = Turn()
             while writer.count < stretch {
-                guard matched < limit, let (index, position, header) = latest(&readers, batches) else { return true }
-                readers[index].take()
-                if readers[index].write(position, &writer) { matched += 1 }
-                if matched >= limit { interval.narrow(to: header.time) }
+                switch matched < limit ? latest(&readers, batches, turn) : .none {
+                case .none: return true
+                case .later: return false
+                case .match(let index, let position, let header):
+                    readers[index].take()
+                    if readers[index].write(position, &writer) { matched += 1 }
+                    if matched >= limit { interval.narrow(to: header.time) }
+                }
+                if turn.isOver { break }
             }
             return false
         }
@@ -275,6 +304,7 @@ struct Interval {
     private let covered: UInt64
     /// Events that were lost a moment ago, if the interval reaches until now: there is no mark of them yet.
     private let unmarked: UInt64
+    private let scope: Scope
 
     /// Within this time, a loss has its mark in the window.
     private static let markedWithin: UInt64 = 1_000_000_000
@@ -282,6 +312,7 @@ struct Interval {
     init(_ recent: Recent, _ sources: [Source]) {
         let now = Clock.boot()
         self.now = now
+        scope = sources.contains { $0.view.scope == .own } ? .own : .all
         since = recent.since.map { Self.boot($0, now: now) } ?? 0
         until = min(now, recent.until.map { Self.boot($0, now: now) } ?? now)
         covered = sources.map(\.coveredSince).max() ?? 0
@@ -298,7 +329,7 @@ struct Interval {
         let lost = lost + unmarked
         return Completeness(
             matched: matched, complete: begin >= covered && lost == 0, from: Clock.wall(boot: max(begin, covered)),
-            to: Clock.wall(boot: until), lost: Int64(clamping: lost))
+            to: Clock.wall(boot: until), lost: scope == .all ? Int64(clamping: lost) : nil)
     }
 
     /// On boot time, so that a step of the wall clock hides nothing of what is asked for by age.

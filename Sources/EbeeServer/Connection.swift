@@ -6,22 +6,27 @@ import Synchronization
 
 /// One client: its requests, several at a time, until it has no more or goes away.
 final class Connection: Sendable {
-    typealias Outbound = NIOAsyncChannelOutboundWriter<ByteBuffer>
-
     private let channel: any Channel
+    private let view: View
     private let sources: [Source]
     private let doorbell: Doorbell
     private let limits: ServerLimits
     private let isStopping: @Sendable () -> Bool
     private let status: @Sendable (inout JSONWriter) -> Void
-    private let underWay = Atomic<Int>(0)
+    private let activity = Activity()
 
+    /// - Parameter view: how much the client sees.
     init(
-        channel: any Channel, sources: [Source], doorbell: Doorbell, limits: ServerLimits,
+        channel: any Channel, view: View, sources: [Source], doorbell: Doorbell, limits: ServerLimits,
         isStopping: @escaping @Sendable () -> Bool, status: @escaping @Sendable (inout JSONWriter) -> Void
     ) {
         self.channel = channel
-        self.sources = sources
+        self.view = view
+        self.sources = sources.map { source in
+            var source = source
+            source.view = view
+            return source
+        }
         self.doorbell = doorbell
         self.limits = limits
         self.isStopping = isStopping
@@ -29,7 +34,7 @@ final class Connection: Sendable {
     }
 
     /// Reads requests and answers them. A client that closes only its sending side still gets its answers.
-    func serve(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ outbound: Outbound) async throws {
+    func serve(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             // A tail waits for events, not for the client: somebody has to notice that it left. A stream, unlike the
             // future itself, can be left again.
@@ -40,7 +45,10 @@ final class Connection: Sendable {
                 throw CancellationError()
             }
             tasks.addTask {
-                try await self.answerAll(inbound, outbound)
+                try await self.answerAll(inbound)
+            }
+            tasks.addTask {
+                try await self.watch()
             }
             defer { tasks.cancelAll() }
             // Whichever ends first ends the connection.
@@ -48,43 +56,71 @@ final class Connection: Sendable {
         }
     }
 
-    private func answerAll(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ outbound: Outbound) async throws {
+    private func answerAll(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>) async throws {
         try await withThrowingDiscardingTaskGroup { tasks in
             do {
                 for try await line in inbound {
-                    guard let request = try await self.request(line, outbound) else { continue }
-                    self.underWay.add(1, ordering: .relaxed)
+                    self.activity.received()
+                    guard let request = try await self.request(line) else { continue }
+                    self.activity.beginRequest()
                     tasks.addTask {
-                        defer { self.underWay.subtract(1, ordering: .relaxed) }
-                        try await self.answer(request, outbound)
+                        defer { self.activity.endRequest() }
+                        try await self.answer(request)
                     }
                 }
             } catch is ByteToMessageDecoderError.PayloadTooLargeError {
                 let refusal = RequestError(
                     .tooLong, "a request is at most \(self.limits.requestBytes) bytes long (server.request_bytes)")
-                try await outbound.write(ByteBuffer(bytes: refusal.line))
+                try await self.send(refusal.line)
                 throw refusal
             }
         }
     }
 
+    /// Ends the connection when the client asks nothing, or takes nothing, for too long.
+    private func watch() async throws {
+        while true {
+            switch activity.verdict(idle: limits.idle, stalled: limits.stalled) {
+            case .fine(let until): try await Task.sleep(until: until, clock: .continuous)
+            case .idle:
+                let refusal = RequestError(
+                    .idle, "no request for \(limits.idle.components.seconds) s (server.idle_seconds)")
+                try await send(refusal.line)
+                throw refusal
+            case .stalled: throw CancellationError()
+            }
+        }
+    }
+
+    /// Sends, and waits until the kernel has taken all of it for the client. So each request holds one stretch at most, a client
+    /// that takes nothing is known, and nothing is left to be lost when the connection is closed.
+    private func send(_ bytes: [UInt8]) async throws {
+        activity.beginWrite()
+        defer { activity.endWrite() }
+        try await withTaskCancellationHandler {
+            try await channel.writeAndFlush(ByteBuffer(bytes: bytes))
+        } onCancel: {
+            channel.close(promise: nil)
+        }
+    }
+
     /// Reads one line; what is wrong with it is answered, and nil returned.
-    private func request(_ line: ByteBuffer, _ outbound: Outbound) async throws -> Request? {
+    private func request(_ line: ByteBuffer) async throws -> Request? {
         do throws(RequestError) {
             let request = try Request(line: Array(line.readableBytesView))
-            if underWay.load(ordering: .relaxed) >= limits.requests {
+            if activity.requests >= limits.requests {
                 throw RequestError(
                     .tooManyRequests, "\(limits.requests) requests are under way, which is the limit (server.requests)",
                     id: request.id)
             }
             return request
         } catch {
-            try await outbound.write(ByteBuffer(bytes: error.line))
+            try await send(error.line)
             return nil
         }
     }
 
-    private func answer(_ request: Request, _ outbound: Outbound) async throws {
+    private func answer(_ request: Request) async throws {
         switch request.query {
         case .status:
             var writer = JSONWriter()
@@ -94,18 +130,18 @@ final class Connection: Sendable {
             writer.endObject()
             writer.endLine()
             writer.append(Completeness.emptyLine(id: request.id))
-            try await outbound.write(ByteBuffer(bytes: writer.bytes))
+            try await send(writer.bytes)
         case .recent(let recent) where recent.reverse:
-            try await write(ReverseAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
+            try await write(ReverseAnswer(request.id, recent, sources(recent.stream)), request.id)
         case .recent(let recent):
             if let limit = recent.limit {
                 let answer = NewestAnswer(request.id, recent, limit: limit, sources(recent.stream))
-                try await write(answer, request.id, outbound)
+                try await write(answer, request.id)
             } else {
-                try await write(ForwardAnswer(request.id, recent, sources(recent.stream)), request.id, outbound)
+                try await write(ForwardAnswer(request.id, recent, sources(recent.stream)), request.id)
             }
         case .tail(let tail):
-            try await write(TailAnswer(request.id, tail, sources(tail.stream)), request.id, outbound)
+            try await write(TailAnswer(request.id, tail, sources(tail.stream)), request.id)
         }
     }
 
@@ -114,19 +150,19 @@ final class Connection: Sendable {
     }
 
     /// Takes the answer's steps at the pace at which the client reads.
-    private func write(_ answer: some Answer, _ id: RequestID, _ outbound: Outbound) async throws {
+    private func write(_ answer: some Answer, _ id: RequestID) async throws {
         var answer = answer
         var ring: Ring?
+        if view.scope == .own { try await send(view.scope.line(id: id)) }
         while true {
             let (step, lines) = Self.step(&answer)
-            if !lines.isEmpty { try await outbound.write(ByteBuffer(bytes: lines)) }
+            if !lines.isEmpty { try await send(lines) }
             switch step {
             case .done: return
             case .more: await Task.yield()
             case .wait:
                 if isStopping() {
-                    try await outbound.write(
-                        ByteBuffer(bytes: RequestError(.stopping, "ebeed is stopping", id: id).line))
+                    try await send(RequestError(.stopping, "ebeed is stopping", id: id).line)
                     return
                 }
                 // The bell is asked to ring, and the window looked at once more: what came in between is not slept through.

@@ -2,20 +2,23 @@ import CEvents
 import EbeeProtocol
 import EbeeRecord
 import EbeeWindow
-import Glibc
 
 /// A request's filter, applied to records as the kernel wrote them: text is made only of what matches.
 struct Matcher: Sendable {
     private let filter: Filter
-    private let units: [String]?
+    private let executables: [Glob]?
+    private let paths: [Glob]?
+    private let units: [Glob]?
     /// Names as long as the kernel keeps them.
     private let comms: [[UInt8]]?
 
     init(_ filter: Filter) {
         self.filter = filter
+        executables = filter.exe?.map { Glob($0) }
+        paths = filter.path?.map { Glob($0) }
         units = filter.unit?.map { unit in
             let hasSuffix = [".service", ".scope", ".socket", ".mount", ".swap", "*"].contains { unit.hasSuffix($0) }
-            return hasSuffix ? unit : unit + ".service"
+            return Glob(hasSuffix ? unit : unit + ".service")
         }
         comms = filter.comm?.map { Array($0.utf8.prefix(Int(EBEE_COMM_LENGTH) - 1)) }
     }
@@ -34,8 +37,8 @@ struct Matcher: Sendable {
         guard matchesIdentity(pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm)) else {
             return false
         }
-        if let globs = filter.path {
-            guard let path = record.path(in: bytes), Self.matches(path, globs) else { return false }
+        if let paths {
+            guard let path = record.path(in: bytes), Self.matches(path, paths) else { return false }
         }
         if let age = filter.olderThan {
             guard let born = record.created ?? record.modified else { return false }
@@ -61,8 +64,8 @@ struct Matcher: Sendable {
                 return false
             }
         }
-        if let globs = filter.exe {
-            guard let path = record.executablePath(in: bytes), Self.matches(path, globs) else { return false }
+        if let executables {
+            guard let path = record.executablePath(in: bytes), Self.matches(path, executables) else { return false }
         }
         if let units {
             guard record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit else {
@@ -73,9 +76,7 @@ struct Matcher: Sendable {
         return true
     }
 
-    /// fnmatch(3) without flags, on bytes: the daemon never leaves the C locale.
-    private static func matches(_ bytes: [UInt8], _ globs: [String]) -> Bool {
-        let text = bytes.map { CChar(bitPattern: $0) } + [0]
-        return globs.contains { glob in unsafe fnmatch(glob, text, 0) == 0 }
+    private static func matches(_ bytes: [UInt8], _ globs: [Glob]) -> Bool {
+        globs.contains { $0.matches(bytes) }
     }
 }

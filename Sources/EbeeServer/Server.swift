@@ -1,5 +1,7 @@
 import EbeeProtocol
+import EbeeRecord
 import EbeeWindow
+import Glibc
 import Logging
 import NIOCore
 import NIOExtras
@@ -11,29 +13,51 @@ import Synchronization
 public struct ServerLimits: Sendable, Equatable {
     /// Connections at one time.
     public var clients: Int
+    /// Of these, by one user of those who see only their own events.
+    public var clientsPerUser: Int
     /// Requests under way at one time on one connection.
     public var requests: Int
     /// Bytes of a request's line.
     public var requestBytes: Int
+    /// How long a connection may be without a request under way.
+    public var idle: Duration
+    /// How long a client may take nothing of its answers.
+    public var stalled: Duration
 
     /// Bounds within the ranges that the configuration allows.
-    public init(clients: Int, requests: Int, requestBytes: Int) {
+    public init(
+        clients: Int, clientsPerUser: Int, requests: Int, requestBytes: Int, idle: Duration, stalled: Duration
+    ) {
         self.clients = clients
+        self.clientsPerUser = clientsPerUser
         self.requests = requests
         self.requestBytes = requestBytes
+        self.idle = idle
+        self.stalled = stalled
     }
 }
 
 /// Answers questions on a Unix socket. A connection is a task that reads requests, a request a child task that writes its answer at
 /// the pace at which the client reads it.
 public final class Server: Service {
+    /// A connection that was let in.
+    private struct Arrival {
+        let descriptor: Int32
+        let view: View
+    }
+
+    private struct Settings {
+        var limits: ServerLimits
+        var access: Access
+    }
+
     private let listener: SocketListener
     private let sources: [Source]
     private let doorbell: Doorbell
-    private let limits: Mutex<ServerLimits>
+    private let settings: Mutex<Settings>
     private let status: @Sendable () -> StatusReport
     private let logger: Logger
-    private let connected = Atomic<Int>(0)
+    private let seats = Seats()
     private let stopping = Atomic<Bool>(false)
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
 
@@ -44,60 +68,54 @@ public final class Server: Service {
     ///   - doorbell: rings for every one of `sources`.
     ///   - status: made anew for each request.
     public init(
-        listener: SocketListener, sources: [Source], doorbell: Doorbell, limits: ServerLimits, logger: Logger,
-        status: @escaping @Sendable () -> StatusReport
+        listener: SocketListener, sources: [Source], doorbell: Doorbell, limits: ServerLimits, access: Access,
+        logger: Logger, status: @escaping @Sendable () -> StatusReport
     ) {
         self.listener = listener
         self.sources = sources
         self.doorbell = doorbell
-        self.limits = Mutex(limits)
+        settings = Mutex(Settings(limits: limits, access: access))
         self.status = status
         self.logger = logger
     }
 
-    /// Changes the bounds; connections that exist keep theirs.
-    public func set(_ limits: ServerLimits) { self.limits.withLock { $0 = limits } }
-
-    /// How many clients are connected.
-    public var clients: Int { connected.load(ordering: .relaxed) }
+    /// Changes the bounds and who may ask; connections that exist keep theirs.
+    public func set(_ limits: ServerLimits, _ access: Access) {
+        settings.withLock { $0 = Settings(limits: limits, access: access) }
+        do {
+            try listener.open(to: access)
+        } catch {
+            logger.error("\(error)")
+        }
+    }
 
     /// Serves until a graceful shutdown.
     public func run() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let server = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 128)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .bind(listener.descriptor) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let bytes = self.limits.withLock { $0.requestBytes }
-                    try channel.pipeline.syncOperations.addHandler(
-                        ByteToMessageHandler(LineBasedFrameDecoder(), maximumBufferSize: bytes))
-                    return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-                }
-            }
+        let (arrivals, arriving) = AsyncStream<Arrival>.makeStream()
+        let acceptor = try Acceptor(listener.descriptor)
+        try acceptor.start { descriptor in
+            self.admit(descriptor, arriving)
+        } failed: { error in
+            self.logger.warning("\(error)")
+        } ended: {
+            arriving.finish()
+        }
         await withGracefulShutdownHandler {
             await withDiscardingTaskGroup { tasks in
-                do {
-                    try await server.executeThenClose { inbound in
-                        for try await channel in inbound {
-                            tasks.addTask { await self.serve(channel) }
-                        }
-                    }
-                } catch {
-                    self.logger.debug("the socket was closed", metadata: ["error": "\(error)"])
-                }
+                for await arrival in arrivals { tasks.addTask { await self.serve(arrival, group) } }
+                acceptor.stop()
             }
         } onGracefulShutdown: {
-            self.stop(server.channel)
+            self.stop(acceptor)
         }
         try await group.shutdownGracefully()
         listener.remove()
     }
 
-    private func stop(_ server: any Channel) {
+    private func stop(_ acceptor: Acceptor) {
         stopping.store(true, ordering: .releasing)
-        server.close(promise: nil)
+        acceptor.stop()
         doorbell.ring()
         Task {
             try? await Task.sleep(for: Self.farewell)
@@ -105,29 +123,56 @@ public final class Server: Service {
         }
     }
 
-    private func serve(_ channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async {
-        let key = ObjectIdentifier(channel.channel)
-        channels.withLock { $0[key] = channel.channel }
-        connected.add(1, ordering: .relaxed)
-        defer {
-            connected.subtract(1, ordering: .relaxed)
-            channels.withLock { _ = $0.removeValue(forKey: key) }
-        }
-        let limits = self.limits.withLock { $0 }
-        let connection = Connection(
-            channel: channel.channel, sources: sources, doorbell: doorbell, limits: limits,
-            isStopping: { self.stopping.load(ordering: .acquiring) },
-            status: { writer in self.status().write(&writer, clients: self.clients) })
-        do {
-            try await channel.executeThenClose { inbound, outbound in
-                if self.clients > limits.clients {
-                    let refusal = RequestError(
-                        .tooManyClients, "\(limits.clients) clients are connected, which is the limit (server.clients)")
-                    try await outbound.write(ByteBuffer(bytes: refusal.line))
-                } else {
-                    try await connection.serve(inbound, outbound)
-                }
+    /// Finds out who connected, before anything that they sent is read, and lets them in or tells them why not.
+    private func admit(_ descriptor: Int32, _ arriving: AsyncStream<Arrival>.Continuation) {
+        let settings = self.settings.withLock { $0 }
+        do throws(RequestError) {
+            let view = try settings.access.view(of: try peer(of: descriptor))
+            try seats.take(view, settings.limits)
+            if case .enqueued = arriving.yield(Arrival(descriptor: descriptor, view: view)) { return }
+            seats.leave(view)
+        } catch {
+            // The buffer of a new socket has room for it.
+            let line = error.line
+            _ = unsafe line.withUnsafeBytes { line in
+                unsafe send(descriptor, line.baseAddress, line.count, Int32(MSG_NOSIGNAL))
             }
+        }
+        close(descriptor)
+    }
+
+    private func peer(of descriptor: Int32) throws(RequestError) -> Peer {
+        do throws(SystemError) {
+            return try Peer(of: descriptor)
+        } catch {
+            throw RequestError(.notPermitted, "the kernel doesn't tell who asks: \(error)")
+        }
+    }
+
+    private func serve(_ arrival: Arrival, _ group: MultiThreadedEventLoopGroup) async {
+        defer { seats.leave(arrival.view) }
+        let limits = settings.withLock { $0.limits }
+        do {
+            let channel = try await ClientBootstrap(group: group)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+                .withConnectedSocket(arrival.descriptor) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            ByteToMessageHandler(LineBasedFrameDecoder(), maximumBufferSize: limits.requestBytes))
+                        return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                            wrappingChannelSynchronously: channel)
+                    }
+                }
+            let key = ObjectIdentifier(channel.channel)
+            channels.withLock { $0[key] = channel.channel }
+            defer { channels.withLock { _ = $0.removeValue(forKey: key) } }
+            let connection = Connection(
+                channel: channel.channel, view: arrival.view, sources: sources, doorbell: doorbell, limits: limits,
+                isStopping: { self.stopping.load(ordering: .acquiring) },
+                status: { writer in
+                    self.status().write(&writer, clients: self.seats.count, scope: arrival.view.scope)
+                })
+            try await channel.executeThenClose { inbound, _ in try await connection.serve(inbound) }
         } catch {
             // A client that goes away in the middle is everyday life.
             logger.trace("a connection ended", metadata: ["error": "\(error)"])

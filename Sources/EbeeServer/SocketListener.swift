@@ -15,23 +15,34 @@ public struct SocketListener: Sendable {
         created = nil
     }
 
-    /// Makes the socket at `path`: mode 0660, of `group` where the system has that group. A socket that is there already is
-    /// removed only if nobody answers on it.
-    public init(path: String, group: String, backlog: Int32) throws(SocketError) {
+    /// Makes the socket at `path`, for those that `access` lets in. A socket that is there already is removed only if nobody
+    /// answers on it.
+    public init(path: String, access: Access, backlog: Int32) throws(SocketError) {
         try Self.makeDirectory(of: path)
-        var descriptor = unsafe ebee_listen(path, 0o660, backlog)
+        var descriptor = unsafe ebee_listen(path, 0o600, backlog)
         if descriptor < 0, errno == EADDRINUSE {
             try Self.removeStale(path)
-            descriptor = unsafe ebee_listen(path, 0o660, backlog)
+            descriptor = unsafe ebee_listen(path, 0o600, backlog)
         }
         if descriptor < 0 { throw .system(SystemError("listen on \(path)")) }
         self.descriptor = descriptor
         created = path
-        if let entry = unsafe getgrnam(group), unsafe lchown(path, uid_t.max, entry.pointee.gr_gid) != 0 {
-            let error = SystemError("give \(path) to the group \(group)")
+        do {
+            try open(to: access)
+        } catch {
             remove()
             throw .system(error)
         }
+    }
+
+    /// Lets those connect that may ask, if the socket was made here; where the system has no such group, root alone besides
+    /// those who see their own events.
+    func open(to access: Access) throws(SystemError) {
+        guard let path = created else { return }
+        if let group = access.group, unsafe lchown(path, uid_t.max, group) != 0 {
+            throw SystemError("give \(path) to the group \(access.groupName)")
+        }
+        if unsafe chmod(path, access.socketMode) != 0 { throw SystemError("set the mode of \(path)") }
     }
 
     /// Removes the socket, if it was made here.
@@ -43,7 +54,12 @@ public struct SocketListener: Sendable {
     private static func makeDirectory(of path: String) throws(SocketError) {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
         let directory = String(path[..<slash])
-        if unsafe mkdir(directory, 0o755) != 0, errno != EEXIST { throw .system(SystemError("make \(directory)")) }
+        if unsafe mkdir(directory, 0o755) == 0 {
+            // Whatever the umask is: who may ask is up to the socket.
+            _ = unsafe chmod(directory, 0o755)
+        } else if errno != EEXIST {
+            throw .system(SystemError("make \(directory)"))
+        }
     }
 
     private static func removeStale(_ path: String) throws(SocketError) {

@@ -10,6 +10,8 @@ public struct Source: Sendable {
     let window: Window
     /// How many events are known to be lost and have no mark in the window yet.
     let unmarked: @Sendable () -> UInt64
+    /// How much of it whoever asks sees.
+    var view = View(owner: nil)
 
     /// A stream, its window and what is known of it beside that.
     public init(

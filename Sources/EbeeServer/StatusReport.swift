@@ -1,3 +1,4 @@
+import EbeeProtocol
 import EbeeRecord
 import EbeeWindow
 
@@ -94,18 +95,28 @@ public struct StatusReport: Sendable {
         self.journal = journal
     }
 
-    func write(_ writer: inout JSONWriter, clients: Int) {
+    /// - Parameter scope: how much whoever asks sees. Those who see their own events only learn what is recorded and what
+    ///   is not, and no count.
+    func write(_ writer: inout JSONWriter, clients: Int, scope: Scope) {
         writer.beginObject("status")
+        writer.string("scope", scope.rawValue)
         writer.string("version", version)
         writer.number("pid", pid)
         writer.time("started", Clock.wall(boot: started))
         writer.time("now", Clock.wall(boot: Clock.boot()))
         writer.string("kernel", kernel)
-        writer.number("memory_bytes", memoryBytes)
-        writer.number("clients", clients)
+        if scope == .all {
+            writer.number("memory_bytes", memoryBytes)
+            writer.number("clients", clients)
+        }
         writer.beginArray("streams")
-        for stream in streams { write(stream, &writer) }
+        for stream in streams { write(stream, &writer, scope) }
         writer.endArray()
+        if scope == .all { writeJournal(&writer) }
+        writer.endObject()
+    }
+
+    private func writeJournal(_ writer: inout JSONWriter) {
         writer.beginObject("journal")
         writer.bool("available", journal.available)
         writer.bool("exec", journal.exec)
@@ -115,10 +126,9 @@ public struct StatusReport: Sendable {
         writer.number("lost", journal.lost)
         writer.number("behind", journal.behind)
         writer.endObject()
-        writer.endObject()
     }
 
-    private func write(_ stream: Stream, _ writer: inout JSONWriter) {
+    private func write(_ stream: Stream, _ writer: inout JSONWriter, _ scope: Scope) {
         writer.beginObject()
         writer.string("stream", stream.stream)
         writer.string("rung", stream.rung)
@@ -132,6 +142,14 @@ public struct StatusReport: Sendable {
             }
             writer.endObject()
         }
+        if scope == .all { writeCounts(stream, &writer) }
+        writer.beginArray("cannot_see")
+        for limit in stream.limits { writer.string(limit) }
+        writer.endArray()
+        writer.endObject()
+    }
+
+    private func writeCounts(_ stream: Stream, _ writer: inout JSONWriter) {
         writer.number("events", stream.window.events + stream.window.evicted)
         writer.number("lost", stream.lost)
         writer.beginObject("window")
@@ -151,9 +169,5 @@ public struct StatusReport: Sendable {
             writer.endObject()
         }
         writer.endArray()
-        writer.beginArray("cannot_see")
-        for limit in stream.limits { writer.string(limit) }
-        writer.endArray()
-        writer.endObject()
     }
 }

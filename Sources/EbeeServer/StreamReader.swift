@@ -59,28 +59,49 @@ struct StreamReader {
         return matched ?? false
     }
 
-    /// Where in one segment what matches is, marks included, in order: bytes from the segment's beginning, which keeps a
-    /// walk backwards small; and how many events came before the segment. Nil when it was given up.
-    mutating func matches(segment: UInt64, before end: UInt64, _ batch: Batch) -> (found: [UInt32], ordinal: UInt64)? {
-        guard var cursor = source.window.cursor(segment: segment) else { return nil }
-        let ordinal = cursor.ordinal
-        let begin = segment * UInt64(source.window.segmentBytes)
-        var found: [UInt32] = []
-        reading: while source.window.segment(of: cursor) == segment {
-            switch source.window.read(batch, at: &cursor) {
-            case .records: break
-            case .end: break reading
-            case .evicted: return nil
-            }
-            while batch.next != nil, source.window.segment(of: cursor) == segment {
-                let position = cursor.position
-                let isMatch = batch.take(moving: &cursor) { header, bytes, position in
-                    position < end && isWanted(header, bytes)
+    /// A look through one segment.
+    struct Scan {
+        let segment: UInt64
+        /// How many events came before the segment.
+        let ordinal: UInt64
+        /// Where what matches is, marks included, in order: bytes from the segment's beginning, which keeps a walk
+        /// backwards small.
+        fileprivate(set) var found: [UInt32] = []
+        fileprivate var cursor: Window.Cursor
+    }
+
+    /// How far a scan got.
+    enum Progress {
+        case whole
+        case part
+        case evicted
+    }
+
+    /// Begins to look through a segment; nil when it was given up.
+    func scan(segment: UInt64) -> Scan? {
+        source.window.cursor(segment: segment).map { Scan(segment: segment, ordinal: $0.ordinal, cursor: $0) }
+    }
+
+    /// Looks on, at what is before `end`, until the turn is over.
+    mutating func go(on scan: inout Scan, before end: UInt64, _ batch: Batch, _ turn: Turn) -> Progress {
+        let begin = scan.segment * UInt64(source.window.segmentBytes)
+        batch.clear()
+        while source.window.segment(of: scan.cursor) == scan.segment {
+            guard batch.next != nil else {
+                switch source.window.read(batch, at: &scan.cursor) {
+                case .records: continue
+                case .end: return .whole
+                case .evicted: return .evicted
                 }
-                if isMatch == true { found.append(UInt32(position - begin)) }
             }
+            let position = scan.cursor.position
+            let isMatch = batch.take(moving: &scan.cursor) { header, bytes, position in
+                position < end && isWanted(header, bytes)
+            }
+            if isMatch == true { scan.found.append(UInt32(position - begin)) }
+            if turn.isOver { return .part }
         }
-        return (found, ordinal)
+        return .whole
     }
 
     /// Goes on at the record at `position`, or at the oldest one left.
@@ -118,15 +139,34 @@ struct StreamReader {
             guard header.time >= since, header.time <= until, let record = try? ProcessRecord(bytes) else {
                 return false
             }
-            return matcher.matches(record, bytes)
+            return isOwn(record) && matcher.matches(record, bytes)
         case RecordKind.delete:
             guard header.time >= since, header.time <= until, let record = try? DeleteRecord(bytes) else {
                 return false
             }
-            return matcher.matches(record, bytes) { deleter(of: record) }
+            if let owner = source.view.owner, record.fixed.uid != owner { return false }
+            return matcher.matches(record, bytes) { deleter(of: record) } && isOwn(record)
         default:
             return false
         }
+    }
+
+    /// Whether a process ran as the user whose events are shown: with no other rights than theirs. Programs that are
+    /// set-user-id and servers that act for a user for a while are not the user's.
+    private func isOwn(_ record: ProcessRecord) -> Bool {
+        guard let owner = source.view.owner else { return true }
+        return record.fixed.uid == owner && record.fixed.euid == owner
+    }
+
+    /// A deletion has the real user alone. Where the rest isn't known, it may be one of theirs: it isn't shown, and the answer
+    /// isn't complete.
+    private mutating func isOwn(_ record: DeleteRecord) -> Bool {
+        guard source.view.owner != nil else { return true }
+        guard let process = deleter(of: record) else {
+            lost += 1
+            return false
+        }
+        return isOwn(process.record)
     }
 
     /// Returns whether an event, not a mark, was written.
@@ -140,12 +180,15 @@ struct StreamReader {
         case RecordKind.lost:
             let mark = bytes.head(ebee_lost.self)
             lost += mark.count
-            writer.lost(mark, stream: source.event)
+            writer.lost(mark, stream: source.event, scope: source.view.scope)
         case RecordKind.exec:
-            if let record = try? ProcessRecord(bytes) { writer.exec(record, bytes, cursor: eventCursor(position)) }
+            if let record = try? ProcessRecord(bytes) {
+                writer.exec(record, bytes, cursor: eventCursor(position), scope: source.view.scope)
+            }
         case RecordKind.delete:
             if let record = try? DeleteRecord(bytes) {
-                writer.delete(record, bytes, by: deleter(of: record), cursor: eventCursor(position))
+                writer.delete(
+                    record, bytes, by: deleter(of: record), cursor: eventCursor(position), scope: source.view.scope)
             }
         default: break
         }
@@ -176,7 +219,7 @@ struct StreamReader {
         lost += count
         writer.beginObject()
         writer.json("id", id)
-        writer.lost(mark, stream: source.event)
+        writer.lost(mark, stream: source.event, scope: source.view.scope)
         writer.endObject()
         writer.endLine()
     }
@@ -188,6 +231,8 @@ struct BackwardReader {
     private let end: UInt64
     /// The segment to look at next; nil when there is none.
     private var segment: UInt64?
+    /// A look through that segment that is not at its end.
+    private var scan: StreamReader.Scan?
     /// Where what the last segment held begins, and what of it was not taken yet.
     private var base: UInt64 = 0
     private var matches: [UInt32] = []
@@ -212,29 +257,48 @@ struct BackwardReader {
 
     var lost: UInt64 { reader.lost + missed }
 
-    /// The next match, that is, the one before; nil when there is none.
-    mutating func next(_ batch: Batch) -> (position: UInt64, header: RecordHeader)? {
+    /// What `next` found.
+    enum Found {
+        case match(position: UInt64, header: RecordHeader)
+        /// The turn is over before it is known.
+        case later
+        case none
+    }
+
+    /// The next match, that is, the one before.
+    mutating func next(_ batch: Batch, _ turn: Turn) -> Found {
         while true {
             while let offset = matches.last {
                 if let header = reader.source.window.header(at: base + UInt64(offset)) {
-                    return (base + UInt64(offset), header)
+                    return .match(position: base + UInt64(offset), header: header)
                 }
                 // Given up since it was found, and all before it too.
                 missed += UInt64(matches.count)
                 matches.removeAll()
-                segment = nil
+                return giveUp()
             }
-            guard let current = segment else { return nil }
-            segment = current > lowest ? current - 1 : nil
-            guard let (found, ordinal) = reader.matches(segment: current, before: end, batch) else {
-                segment = nil
-                missed += reached > begin ? reached - begin : 0
-                return nil
+            guard let current = segment else { return .none }
+            guard var scan = scan ?? reader.scan(segment: current) else { return giveUp() }
+            switch reader.go(on: &scan, before: end, batch, turn) {
+            case .evicted: return giveUp()
+            case .part:
+                self.scan = scan
+                return .later
+            case .whole:
+                self.scan = nil
+                segment = current > lowest ? current - 1 : nil
+                base = current * UInt64(reader.source.window.segmentBytes)
+                matches = scan.found
+                reached = scan.ordinal
             }
-            base = current * UInt64(reader.source.window.segmentBytes)
-            matches = found
-            reached = ordinal
         }
+    }
+
+    private mutating func giveUp() -> Found {
+        scan = nil
+        segment = nil
+        missed += reached > begin ? reached - begin : 0
+        return .none
     }
 
     /// Moves on behind the match that `next` returned.

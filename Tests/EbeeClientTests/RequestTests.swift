@@ -169,6 +169,9 @@ import Testing
         #expect(
             text(RequestError(.badJSON, "a \"b\"").line)
                 == #"{"error":{"code":"bad_json","message":"a \"b\""}}"# + "\n")
-        #expect(ErrorCode.allCases.filter(\.closesConnection) == [.tooLong, .tooManyClients, .stopping])
+        #expect(
+            ErrorCode.allCases.filter(\.closesConnection) == [
+                .tooLong, .tooManyClients, .notPermitted, .idle, .stopping,
+            ])
     }
 }

@@ -48,6 +48,9 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             isPowerOfTwo: true),
         IntegerKey(section: "journal", key: "backlog", range: 100...1_000_000) { $0.journalBacklog },
         IntegerKey(section: "server", key: "clients", range: 1...4096) { $0.clients },
+        IntegerKey(section: "server", key: "clients_per_user", range: 1...4096) { $0.clientsPerUser },
+        IntegerKey(section: "server", key: "idle_seconds", range: 1...86_400) { $0.idleSeconds },
+        IntegerKey(section: "server", key: "stalled_seconds", range: 1...604_800) { $0.stalledSeconds },
         IntegerKey(section: "server", key: "requests", range: 1...64) { $0.requests },
         IntegerKey(section: "server", key: "request_bytes", range: 1024...1_048_576) { $0.requestBytes },
     ]
@@ -68,7 +71,18 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(configuration.journalBacklog == 20000)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
         #expect(configuration.clients == 256 && configuration.requests == 8 && configuration.requestBytes == 65536)
+        #expect(configuration.access == .own && configuration.clientsPerUser == 16)
+        #expect(configuration.idleSeconds == 60 && configuration.stalledSeconds == 3600)
         #expect(configuration.logLevel == .info)
+    }
+
+    @Test func access() throws {
+        #expect(try parse("[server]\naccess = \"group\"").access == .group)
+        #expect(try parse("[server]\naccess = \"own\"").access == .own)
+        for value in ["\"all\"", "true", "\"\""] {
+            #expect(
+                error("[server]\naccess = \(value)") == "f.toml:2: server.access: must be one of \"own\", \"group\"")
+        }
     }
 
     @Test(arguments: integers)

@@ -39,6 +39,21 @@ final class Stream {
             }.bytes)
     }
 
+    /// An execution; or, if it describes, who performs the deletions that follow, with the start that those have.
+    func process(
+        _ pid: UInt32, at seconds: Double, describes: Bool = false, _ change: (inout ProcessFields) -> Void
+    ) {
+        if !describes { sequence += 1 }
+        send(
+            ProcessFields {
+                $0.sequence = describes ? 0 : sequence
+                $0.kind = describes ? EBEE_PROCESS.rawValue : EBEE_EXEC.rawValue
+                $0.pid = pid
+                $0.time = time(seconds)
+                change(&$0)
+            }.bytes)
+    }
+
     func deletion(_ pid: UInt32, at seconds: Double, _ change: (inout DeleteFields) -> Void = { _ in }) {
         sequence += 1
         send(

@@ -247,11 +247,11 @@ extension KernelSuites {
             #expect(try recorder.status()["pid"] == .integer(Int64(recorder.pid)))
         }
 
-        @Test("a stale socket is taken over; mode 0660") func stale() throws {
+        @Test("a stale socket is taken over; mode 0666") func stale() throws {
             let place = try Place()
             let first = try Recorder(in: place)
             let mode = try status(of: first.socket).st_mode
-            #expect(mode & 0o7777 == 0o660)
+            #expect(mode & 0o7777 == 0o666)
             first.signal(SIGKILL)
             _ = first.stop()
             #expect(Call.access(first.socket, F_OK) == 0)

@@ -41,4 +41,16 @@ int ebee_listen(const char *path, unsigned mode, int backlog);
 /// on another error false, with errno set to it, else 0.
 bool ebee_answers(const char *path);
 
+/// Accepts a connection: the new descriptor is non-blocking and closed on exec (accept4(2), which needs _GNU_SOURCE).
+int ebee_accept(int listener);
+
+/// Who connected, as it was then (SO_PEERCRED, whose struct ucred Swift can't see). 0, or -1 and errno: ENODATA where
+/// the kernel doesn't know, which getsockopt(2) itself tells only by ids of -1.
+int ebee_peer(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/// The supplementary groups of who connected, as they were then (SO_PEERGROUPS, which the C library's headers lack), up
+/// to
+/// `*count`, which becomes how many there are. 0, or -1 and errno: ERANGE where there are more.
+int ebee_peer_groups(int socket, gid_t *groups, unsigned *count);
+
 #endif

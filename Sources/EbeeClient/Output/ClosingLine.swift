@@ -1,5 +1,8 @@
 import EbeeProtocol
 
+/// What those are told who don't see everything.
+let ownEventsOnly = "Only your own events are shown: root and the group \(Defaults.group) see those of others."
+
 /// The line that says what an answer covers and whether anything in it is missing.
 func closingLine(_ account: Completeness, asked: Recent, clock: ReaderClock) -> String {
     let noun =
@@ -16,7 +19,12 @@ func closingLine(_ account: Completeness, asked: Recent, clock: ReaderClock) -> 
     var reasons: [String] = []
     // The clock is read after the daemon took its own now, so what it cut off is never taken for a delay.
     let began = asked.since.map { account.from > $0.nanoseconds(now: clock.now) } ?? false
-    if began || account.lost == 0 { reasons.append("recording began at \(from)") }
-    if account.lost > 0 { reasons.append("\(HumanUnits.count(account.lost, "event")) lost") }
+    if let lost = account.lost {
+        if began || lost == 0 { reasons.append("recording began at \(from)") }
+        if lost > 0 { reasons.append("\(HumanUnits.count(lost, "event")) lost") }
+    } else {
+        // How many were lost, and whose, isn't told to those who see only their own.
+        reasons.append(began ? "recording began at \(from)" : "some events were lost")
+    }
     return "\(interval), NOT complete: \(reasons.joined(separator: ", "))"
 }

@@ -86,7 +86,7 @@ struct TableFormatter: EventFormatter {
 
     /// A mark in the place of what is missing.
     private func lossRow(_ event: JSON, clock: ReaderClock, width: Int?) -> String {
-        let count = event["count"]?.integer ?? 0
+        let count = event["count"]?.integer
         let noun =
             switch event["stream"]?.string {
             case "exec": "execution"
@@ -108,7 +108,8 @@ struct TableFormatter: EventFormatter {
             default: why
             }
         var text = CellText(limit: width)
-        text.append(plain: "-- \(HumanUnits.count(count, noun)) lost \(interval.joined(separator: " – ")): ")
+        let lost = count.map { HumanUnits.count($0, noun) } ?? "\(noun)s"
+        text.append(plain: "-- \(lost) lost \(interval.joined(separator: " – ")): ")
         text.append(FileName(reason), .name)
         text.append(plain: " --")
         return paint(text.text, .alarm)

@@ -38,6 +38,7 @@ extension Daemon {
                 try output.append(formatter.header().utf8)
                 hasHeader = true
             }
+            for case .scope(Scope.own.rawValue) in replies { tell(ownEventsOnly) }
             for case .event(let event) in replies { try output.append(formatter.format(event)) }
             try output.flush()
         }

@@ -8,6 +8,9 @@ func statusText(_ status: JSON, clock: ReaderClock) -> String {
         lines.append("")
         lines += streamLines(stream, clock: clock)
     }
+    if status["scope"]?.string == Scope.own.rawValue {
+        lines += ["", ownEventsOnly]
+    }
     if let journal = status["journal"] {
         lines.append("")
         lines += journalLines(journal)

@@ -17,4 +17,8 @@ pid_t ebee_spawn(const char *const *arguments, const char *directory, int *input
 /// In a child named `leader`, a thread named `worker` unlinks a file. The child's pid, once it has ended, or -errno.
 pid_t ebee_unlink_in_thread(const char *path);
 
+/// Connects to a Unix socket from a child that has become that user for good: what the kernel then says of the peer is
+/// this user, these groups. The descriptor, or -errno.
+int ebee_connect_as(const char *path, uid_t uid, gid_t gid, const gid_t *groups, unsigned count);
+
 #endif

@@ -1,3 +1,4 @@
+import CTestSupport
 import EbeeTestSupport
 import Foundation
 import Glibc
@@ -6,6 +7,8 @@ import Glibc
 final class Socket {
     private(set) var descriptor: Int32
     private var buffer: [UInt8] = []
+    /// The last line, as it came.
+    private(set) var lastBytes: [UInt8] = []
     /// The daemon closed its side.
     private(set) var isEnded = false
 
@@ -17,6 +20,12 @@ final class Socket {
             close()
             throw HarnessError("connect to \(path): errno \(error)")
         }
+    }
+
+    /// As another user, with these groups and no others.
+    init(_ path: String, as uid: uid_t, _ gid: gid_t, groups: [gid_t] = []) throws {
+        descriptor = unsafe ebee_connect_as(path, uid, gid, groups, UInt32(groups.count))
+        guard descriptor >= 0 else { throw HarnessError("connect to \(path) as \(uid): errno \(0 - descriptor)") }
     }
 
     deinit { close() }
@@ -31,7 +40,9 @@ final class Socket {
 
     /// Sends bytes; false when the daemon takes no more.
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
+    func send(_ bytes: [UInt8]) -> Bool { Self.send(bytes, to: descriptor) }
+
+    static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         var start = 0
         while start < bytes.count {
             let count = unsafe bytes[start...].withUnsafeBytes { rest in
@@ -53,6 +64,7 @@ final class Socket {
             if let end = buffer.firstIndex(of: 10) {
                 let line = Array(buffer[..<end])
                 buffer.removeSubrange(...end)
+                lastBytes = line
                 return try Value(parsing: line)
             }
             if isEnded { return nil }
@@ -80,6 +92,18 @@ final class Socket {
             if value["done"] != nil || value["error"] != nil { return value }
         }
         return nil
+    }
+
+    /// All that comes until a line with `done` or `error`, as it is.
+    func rawAnswer(seconds: Double = 20) throws -> [UInt8] {
+        let deadline = monotonic() + seconds
+        var bytes: [UInt8] = []
+        var isEnded = false
+        while !isEnded, monotonic() < deadline, let line = try line(seconds: seconds) {
+            isEnded = line["done"] != nil || line["error"] != nil
+            bytes += lastBytes + [10]
+        }
+        return bytes
     }
 
     /// The lines of one answer, up to `done` or `error`.

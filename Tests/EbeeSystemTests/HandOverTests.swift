@@ -1,0 +1,141 @@
+import Foundation
+import Glibc
+import Testing
+
+extension KernelSuites {
+    /// ebeed is killed, restarted, replaced: the kernel goes on recording, and the past is still there. Here hooks are pinned, as
+    /// where there is no service manager; under systemd the same is left with it.
+    @Suite(.requiresKernel) struct HandOver {
+        /// How often it is killed; a long run has more (EBEE_KILLS=100).
+        private static let kills = ProcessInfo.processInfo.environment["EBEE_KILLS"].flatMap { Int($0) } ?? 12
+
+        /// A place in memory, and a directory for pins, both of this test alone.
+        private final class Pinned {
+            let place: Place
+            let pins: String
+
+            init() throws {
+                place = try Place(in: "/dev/shm")
+                pins = "/sys/fs/bpf/ebee-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+            }
+
+            deinit { _ = try? run("rm", "-rf", pins) }
+
+            func configuration(_ deletes: String = "", exec: String = "") -> String {
+                """
+                [handover]
+                pin = "\(pins)"
+                [exec]
+                journal = false
+                \(exec)
+                [deletes]
+                journal = false
+                \(deletes)
+
+                """
+            }
+
+            var kept: [String] {
+                get throws {
+                    try run("ls", pins, place.path).lines.map(String.init).filter {
+                        $0.contains("-programs-") || $0.contains("-window-")
+                    }
+                }
+            }
+        }
+
+        /// What the load made, and what is told of it: each once, and nothing lost.
+        private func expectAll(_ load: Finished, _ recorder: Recorder) throws {
+            let made = try Value(parsing: load.output)
+            let pid = try #require(made["pid"]?.integer)
+            try recorder.settle()
+            let deletions = try recorder.ebeectl("recent", "deletes", "--pid", "\(pid)", "-o", "json", seconds: 60)
+            let executions = try recorder.ebeectl("recent", "exec", "--ppid", "\(pid)", "-o", "json", seconds: 60)
+            // And the directory that they were in.
+            #expect(
+                deletions.lines.count { $0.hasPrefix(#"{"event":"delete""#) } == Int(made["deletions"]?.integer ?? -2)
+                    + 1)
+            #expect(
+                executions.lines.count { $0.hasPrefix(#"{"event":"exec""#) } == Int(made["executions"]?.integer ?? -1))
+            let all = try recorder.ebeectl("recent", "--require-complete", "-n", "1")
+            #expect(all.status == 0, "\(all.errorText)")
+            for stream in ["exec", "deletes"] { #expect(try recorder.stream(stream)["lost"] == .integer(0)) }
+        }
+
+        @Test("killed again and again under load: nothing is lost, nothing is doubled") func killed() throws {
+            let pinned = try Pinned()
+            var recorder = try Recorder(pinned.configuration(), in: pinned.place)
+            let seconds = Self.kills / 2
+            let load = try Child(
+                [Binary.load, "--deletions", "4500", "--executions", "500", "--seconds", "\(seconds)"].map {
+                    Array($0.utf8)
+                })
+            var longest = 0.0
+            for _ in 0..<Self.kills {
+                recorder.signal(SIGKILL)
+                let killed = monotonic()
+                _ = recorder.stop()
+                recorder = try Recorder(pinned.configuration(), in: pinned.place)
+                longest = max(longest, monotonic() - killed)
+                #expect(recorder.errors.split(separator: "\n").count { $0.contains("without a gap") } == 2)
+                usleep(.random(in: 0..<300_000))
+            }
+            let finished = try load.finish(seconds: 120)
+            try expectAll(finished, recorder)
+            print(
+                "\(Self.kills) kills under load, at most \(Int(longest * 1000)) ms from one to answering again: \(finished.text)"
+            )
+        }
+
+        @Test("a configuration that needs other programs and another window takes over under load") func replaced()
+            throws
+        {
+            let pinned = try Pinned()
+            var recorder = try Recorder(pinned.configuration(), in: pinned.place)
+            try makeFile(Array(pinned.place("before").utf8))
+            _ = try must("rm", pinned.place("before"))
+            let load = try Child(
+                [Binary.load, "--deletions", "2000", "--executions", "100", "--seconds", "6"].map { Array($0.utf8) })
+            usleep(500_000)
+            for change in ["ring_bytes = 8388608", "window_bytes = 33554432\nfailed = false", ""] {
+                recorder.signal(SIGKILL)
+                _ = recorder.stop()
+                recorder = try Recorder(pinned.configuration(change), in: pinned.place)
+                #expect(
+                    recorder.errors.contains("recording deletes through")
+                        && recorder.errors.contains("took over without a gap"))
+            }
+            try expectAll(try load.finish(seconds: 60), recorder)
+            #expect(try recorder.recent("deletes", "--path", pinned.place("before")).count == 1)
+            // One set of programs for each stream, and one window.
+            #expect(Set(try pinned.kept.map { $0.split(separator: "-").prefix(3).joined(separator: "-") }).count == 4)
+        }
+
+        @Test("a stop gives everything up; what is left of another kind is said and not used") func stopped() throws {
+            let pinned = try Pinned()
+            var recorder = try Recorder(pinned.configuration(), in: pinned.place)
+            #expect(try pinned.kept.count > 20)
+            #expect(recorder.stop() == .exited(0))
+            #expect(try pinned.kept.isEmpty)
+            recorder = try Recorder(pinned.configuration(), in: pinned.place)
+            recorder.signal(SIGKILL)
+            _ = recorder.stop()
+            for name in ["exec-window-0", "deletes-window-0"] {
+                try Data(repeating: 7, count: 1 << 20).write(to: URL(fileURLWithPath: pinned.place(name)))
+            }
+            recorder = try Recorder(pinned.configuration(), in: pinned.place)
+            #expect(recorder.errors.contains("the window of the last ebeed could not be kept: it is no window"))
+            #expect(!recorder.errors.contains("without a gap"))
+            try recorder.settle()
+        }
+
+        @Test("where it can't be kept is said") func nowhere() throws {
+            let place = try Place(in: "/dev/shm")
+            try "[handover]\npin = \"\(place("pins"))\"\n".write(
+                toFile: place("c.toml"), atomically: false, encoding: .utf8)
+            let finished = try run(Binary.ebeed, "--config", place("c.toml"), "--socket", place("s"))
+            #expect(finished.status == 69)
+            #expect(finished.errorText.contains("is not on a BPF filesystem: mount -t bpf"))
+        }
+    }
+}
