@@ -140,7 +140,7 @@ extension Recorder {
             return true
         }
         // So long that no event's two records can be mistaken for those of two events (Overlap).
-        usleep(20_000)
+        usleep(40_000)
         let skipped = old.skipped
         old.detach()
         release()

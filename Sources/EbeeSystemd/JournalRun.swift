@@ -29,7 +29,13 @@ struct JournalRun: ~Copyable {
         self.shared = shared
         self.doorbell = doorbell
         self.log = log
-        cursors = streams.map { $0.window.start }
+        // Where the process before this one came to, if there was one: what it wrote is not written again.
+        let bookmarks = streams.map(\.window.bookmark)
+        cursors = zip(streams, bookmarks).map { stream, bookmark in
+            bookmark.map { stream.window.cursor(ordinal: $0.ordinal) } ?? stream.window.start
+        }
+        unreported.count = bookmarks.reduce(0) { $0 + ($1?.missed ?? 0) }
+        unreported.since = bookmarks.compactMap { $0?.missedSince }.filter { $0 > 0 }.min() ?? 0
         bursts = streams.map { _ in Bursts() }
         settings = shared.settings.withLock { $0 }
         state.taken = streams.map { _ in nil }
@@ -37,6 +43,7 @@ struct JournalRun: ~Copyable {
 
     mutating func loop() {
         var isStopping = false
+        publish()
         while !isStopping {
             isStopping = shared.stopping.load(ordering: .acquiring)
             settings = shared.settings.withLock { $0 }
@@ -123,6 +130,8 @@ struct JournalRun: ~Copyable {
             }
             let isWritten = batch.take(moving: &cursor) { header, bytes, _ in write(header, bytes, stream) }
             if isEvent, isWritten == true { state.written += 1 }
+            // At once: of what is in the journal, a process that is killed leaves one entry at most that is written again.
+            if !bursts[index].isOpen { streams[index].window.bookmark?.ordinal = cursor.ordinal }
         }
         cursors[index] = cursor
     }
@@ -177,6 +186,12 @@ struct JournalRun: ~Copyable {
     private mutating func publish() {
         for index in streams.indices {
             state.taken[index] = settings.events.contains(streams[index].event) ? cursors[index].ordinal : nil
+            // What is gathered in a burst is not in the journal yet.
+            if !bursts[index].isOpen {
+                streams[index].window.bookmark = Bookmark(
+                    ordinal: cursors[index].ordinal, missed: index == 0 ? unreported.count : 0,
+                    missedSince: index == 0 ? unreported.since : 0)
+            }
         }
         shared.state.withLock { $0 = state }
     }

@@ -55,6 +55,7 @@ public final class Recorder {
     private var retaken: RecordHeader?
     /// What other programs recorded before those whose records come now; see `begin(generation:after:)`.
     private var overlap: Overlap?
+    private var overlapEnd: UInt64 = 0
     /// What was marked as lost.
     public let losses = LossCount()
 
@@ -82,6 +83,8 @@ public final class Recorder {
         losses.set(writer.cpus)
         retaken = nil
         self.overlap = overlap
+        // The old programs are detached: what comes a second later they can't have seen.
+        overlapEnd = Clock.boot() + 1_000_000_000
     }
 
     /// Goes through what another window remembers as if it came now; the counts of the programs stay as they are there.
@@ -159,8 +162,7 @@ public final class Recorder {
             writer.skip(header)
             return true
         }
-        // Both were attached for less than a second.
-        if Clock.boot() - overlap.since > 2_000_000_000 {
+        if header.time > overlapEnd {
             self.overlap = nil
             writer.checkpoint()
         }

@@ -163,11 +163,11 @@ import Testing
         recorder.record(execution(1, time: 3010, pid: 3))
         recorder.record(execution(2, time: 3990, pid: 4))
         recorder.record(execution(3, time: 5000, pid: 5))
-        recorder.record(execution(4, time: 9_000_000, pid: 4))
+        recorder.record(execution(4, time: 90_000_000, pid: 4))
         #expect(window.all.filter { $0.process != nil }.map(\.header.pid) == [1, 2, 3, 4, 5, 4])
         let adopted = Recorder(try adopt(window))
         #expect(adopted.generation == 1)
-        adopted.record(execution(5, time: 9_100_000, pid: 6))
+        adopted.record(execution(5, time: 91_000_000, pid: 6))
         #expect(adopted.lost.events == 3, "those before the first one")
     }
 
