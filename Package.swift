@@ -37,7 +37,7 @@ let package = Package(
             resources: [.embedInCode("Objects/execsnoop.bpf.o"), .embedInCode("Objects/rmdetect.bpf.o")],
             swiftSettings: strict),
         .target(
-            name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CSystemd"],
+            name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CLinux", "CSystemd"],
             swiftSettings: strict),
         .target(
             name: "EbeeServer",
