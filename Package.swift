@@ -39,7 +39,7 @@ let package = Package(
             dependencies: ["CObjects", "EbeeWindow", "EbeeRecord", "CEvents", "CLibbpf", "CLinux"],
             swiftSettings: strict),
         .target(
-            name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CSystemd"],
+            name: "EbeeSystemd", dependencies: ["EbeeWindow", "EbeeRecord", "CEvents", "CLinux", "CSystemd"],
             swiftSettings: strict),
         .target(
             name: "EbeeServer",

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *ebee_errno_name(int number) { return strerrorname_np(number); }
@@ -58,7 +60,7 @@ void ebee_trim_heap(void) { malloc_trim(0); }
 
 void ebee_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
-static int unix_socket(const char *path, struct sockaddr_un *address)
+static int unix_socket(const char *path, struct sockaddr_un *address, int type)
 {
     *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof(address->sun_path)) {
@@ -66,13 +68,13 @@ static int unix_socket(const char *path, struct sockaddr_un *address)
         return -1;
     }
     strcpy(address->sun_path, path);
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 }
 
 int ebee_listen(const char *path, unsigned mode, int backlog)
 {
     struct sockaddr_un address;
-    int file = unix_socket(path, &address);
+    int file = unix_socket(path, &address, SOCK_STREAM);
     mode_t mask;
     int failed;
 
@@ -91,10 +93,10 @@ int ebee_listen(const char *path, unsigned mode, int backlog)
     return file;
 }
 
-bool ebee_answers(const char *path)
+static bool connects(const char *path, int type)
 {
     struct sockaddr_un address;
-    int file = unix_socket(path, &address);
+    int file = unix_socket(path, &address, type);
     bool answers;
 
     if (file < 0)
@@ -105,6 +107,40 @@ bool ebee_answers(const char *path)
     errno = error;
     return answers;
 }
+
+bool ebee_answers(const char *path) { return connects(path, SOCK_STREAM); }
+
+bool ebee_receives(const char *path) { return connects(path, SOCK_DGRAM); }
+
+static void nothing(int signal) { (void)signal; }
+
+int ebee_make_deadline(uintptr_t *deadline)
+{
+    /* Without SA_RESTART: the call that it interrupts returns. */
+    struct sigaction action = { .sa_handler = nothing };
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+    sigset_t alarm;
+    timer_t timer;
+
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    event._sigev_un._tid = gettid();
+    if (sigaction(SIGALRM, &action, NULL) < 0)
+        return errno;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+        return errno;
+    *deadline = (uintptr_t)timer;
+    return pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+}
+
+void ebee_set_deadline(uintptr_t deadline, unsigned milliseconds)
+{
+    struct timespec after = { .tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L };
+
+    timer_settime((timer_t)deadline, 0, &(struct itimerspec){ .it_value = after, .it_interval = after }, NULL);
+}
+
+void ebee_end_deadline(uintptr_t deadline) { timer_delete((timer_t)deadline); }
 
 int ebee_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 

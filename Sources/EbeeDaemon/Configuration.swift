@@ -32,8 +32,10 @@ public struct Configuration: Sendable, Equatable {
     public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
-    /// Events that may wait for the journal before they are folded.
-    public var journalBacklog = 20000
+    /// Entries that are written to the journal in the long run.
+    public var journalEntriesPerSecond = 300
+    /// Entries that are written at once after a quiet time, and events that may wait, before they are folded.
+    public var journalBacklog = 10000
     /// The directory of a BPF filesystem in which what outlives ebeed is pinned, where no service manager keeps it; nil: nothing is.
     public var pin: String?
     /// Where the socket is.
@@ -161,7 +163,10 @@ private enum Schema {
         [
             "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
             "deletes": stream(\.deletes, .deletes),
-            "journal": ["backlog": .integer(\.journalBacklog, 100...1_000_000)],
+            "journal": [
+                "entries_per_second": .integer(\.journalEntriesPerSecond, 10...100_000),
+                "backlog": .integer(\.journalBacklog, 100...1_000_000),
+            ],
             "handover": ["pin": pin],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).

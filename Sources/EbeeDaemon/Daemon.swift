@@ -151,6 +151,7 @@ extension Configuration {
     var journalSettings: JournalWriter.Settings {
         var events: Set<String> = []
         for recording in Recording.allCases where self[recording].journal { events.insert(recording.event) }
-        return JournalWriter.Settings(events: events, backlog: UInt64(journalBacklog))
+        return JournalWriter.Settings(
+            events: events, entriesPerSecond: UInt64(journalEntriesPerSecond), backlog: UInt64(journalBacklog))
     }
 }

@@ -186,6 +186,7 @@ final class StatusSource: Sendable {
         journal.folded = state.folded
         journal.lost = state.lost
         journal.behind = state.behind
+        journal.lag = state.lag
         return StatusReport(
             version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(),
             memoryBytes: Self.memory(),

@@ -152,7 +152,7 @@ public struct ProcessRecord {
     }
 
     /// Pid and name of the ancestor that is `index` generations above the parent.
-    func ancestor(_ index: Int, in bytes: RawSpan) -> (pid: UInt32, comm: Range<Int>) {
+    public func ancestor(_ index: Int, in bytes: RawSpan) -> (pid: UInt32, comm: Range<Int>) {
         let offset = ancestors.lowerBound + index * MemoryLayout<ebee_ancestor>.size
         let pid = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
         return (pid, bytes.string(at: offset + 4, length: Int(EBEE_COMM_LENGTH)))

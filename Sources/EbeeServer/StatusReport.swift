@@ -61,6 +61,8 @@ public struct StatusReport: Sendable {
         public var lost: UInt64 = 0
         /// Events that wait.
         public var behind: UInt64 = 0
+        /// How long the oldest of those has waited, in nanoseconds.
+        public var lag: UInt64?
 
         /// Nothing yet.
         public init() {}
@@ -125,6 +127,7 @@ public struct StatusReport: Sendable {
         writer.number("folded", journal.folded)
         writer.number("lost", journal.lost)
         writer.number("behind", journal.behind)
+        if let lag = journal.lag { writer.number("lag_ns", lag) }
         writer.endObject()
     }
 

@@ -2,83 +2,123 @@ import CEvents
 import EbeeRecord
 import EbeeWindow
 
-/// Events of one process that one entry stands for.
-struct Burst {
-    let pid: UInt32
-    let comm: [UInt8]
-    let uid: UInt32
-    let process: StoredProcess?
-    let from: UInt64
-    var to: UInt64
-    var count: UInt64
-    /// Of deletions: the directory that holds all of them.
-    var directory: [UInt8]?
-}
-
-/// The bursts that are being gathered, by process. Bounded: where it is full, they are written and it starts anew.
+/// The events of a stream that are folded at the moment, by who is behind them. Nothing that is given to it gets lost: what has no
+/// burst of its own goes to the one of several processes.
 struct Bursts {
     private struct Key: Hashable {
         let pid: UInt32
         let start: UInt64
     }
 
-    private static let limit = 256
-    private var bursts: [Key: Burst] = [:]
+    /// Losses in the kernel that one entry stands for.
+    struct Loss {
+        let why: UInt32
+        var missing: Missing
+    }
 
-    var isOpen: Bool { !bursts.isEmpty }
-    var isFull: Bool { bursts.count >= Self.limit }
+    /// Most processes that are kept apart.
+    static let limit = 256
 
-    mutating func add(_ header: RecordHeader, _ bytes: RawSpan, _ window: Window) {
+    /// Since when (boot time) events are folded; nil while each is written by itself.
+    private(set) var since: UInt64?
+    /// How many events were folded since then.
+    private(set) var count: UInt64 = 0
+    /// The earliest first; that of several processes is one of them.
+    private(set) var all: [Burst] = []
+    private(set) var losses: [Loss] = []
+    /// What was given up in the window meanwhile.
+    var missing = Missing()
+    private var indices: [Key: Int] = [:]
+    private var several: Int?
+
+    var isOpen: Bool { since != nil }
+    /// When the earliest of the events happened.
+    var from: UInt64? { all.map(\.from).min() }
+
+    mutating func open(at now: UInt64) {
+        if since == nil { since = now }
+    }
+
+    mutating func close() { self = Bursts() }
+
+    /// Forgets the first so many, which were written.
+    mutating func drop(bursts: Int, losses lossCount: Int) {
+        all.removeFirst(bursts)
+        losses.removeFirst(lossCount)
+        indices = indices.compactMapValues { $0 < bursts ? nil : $0 - bursts }
+        several = several.flatMap { $0 < bursts ? nil : $0 - bursts }
+    }
+
+    /// - Parameter limit: how many processes are kept apart.
+    mutating func add(_ header: RecordHeader, _ bytes: RawSpan, at position: UInt64, _ window: Window, limit: Int) {
         switch header.kind {
+        case RecordKind.lost: add(bytes.head(ebee_lost.self))
         case RecordKind.exec:
-            guard let record = try? ProcessRecord(bytes),
-                let stored = try? StoredProcess(bytes.copy(0..<bytes.byteCount))
-            else { return }
-            // Executions of one parent belong together: a build, a shell's loop.
-            let key = Key(pid: record.fixed.ppid, start: 0)
-            if bursts[key] == nil {
-                bursts[key] = Burst(
-                    pid: header.pid, comm: bytes.copy(record.comm), uid: record.fixed.uid, process: stored,
-                    from: header.time, to: header.time, count: 0)
+            guard let record = try? ProcessRecord(bytes) else { return addNameless(header, position) }
+            let event = Folded(position: position, time: header.time, common: Common(record, bytes))
+            let parent = record.has(EBEE_NO_PARENT) ? nil : record.fixed.ppid
+            add(event, Key(pid: parent ?? 0, start: 0), limit) {
+                guard let parent else { return .several }
+                let comm = record.fixed.ancestors > 0 ? bytes.copy(record.ancestor(0, in: bytes).comm) : nil
+                return .children(of: parent, comm: comm)
             }
-            bursts[key]?.extend(header.time, nil)
         case RecordKind.delete:
-            guard let record = try? DeleteRecord(bytes) else { return }
-            let key = Key(pid: header.pid, start: record.fixed.start)
-            let path = record.path(in: bytes)
-            if bursts[key] == nil {
-                bursts[key] = Burst(
-                    pid: header.pid, comm: bytes.copy(record.comm), uid: record.fixed.uid,
-                    process: window.copy(at: record.fixed.process).flatMap { try? StoredProcess($0) },
-                    from: header.time, to: header.time, count: 0, directory: path.map(Self.parent))
+            guard let record = try? DeleteRecord(bytes) else { return addNameless(header, position) }
+            let event = Folded(
+                position: position, time: header.time, path: record.path(in: bytes), common: Common(record, bytes))
+            add(event, Key(pid: header.pid, start: record.fixed.start), limit) {
+                let process = window.copy(at: record.fixed.process).flatMap { try? StoredProcess($0) }
+                return .process(pid: header.pid, comm: bytes.copy(record.comm), uid: record.fixed.uid, process)
             }
-            bursts[key]?.extend(header.time, path)
-        default: return
+        default: addNameless(header, position)
         }
     }
 
-    /// Hands over what was gathered, the earliest first.
-    mutating func close() -> [Burst] {
-        defer { bursts.removeAll() }
-        return bursts.values.sorted { $0.from < $1.from }
+    private mutating func add(_ event: Folded, _ key: Key, _ limit: Int, actor: () -> Burst.Actor) {
+        if let index = indices[key] {
+            count += 1
+            return all[index].add(event)
+        }
+        guard indices.count < limit else { return addToSeveral(event) }
+        count += 1
+        indices[key] = all.count
+        all.append(Burst(actor(), event))
     }
 
-    static func parent(_ path: [UInt8]) -> [UInt8] {
-        let slash = path.lastIndex(of: UInt8(ascii: "/")) ?? 0
-        return slash == 0 ? [UInt8(ascii: "/")] : Array(path[..<slash])
+    private mutating func addNameless(_ header: RecordHeader, _ position: UInt64) {
+        addToSeveral(Folded(position: position, time: header.time))
+    }
+
+    private mutating func addToSeveral(_ event: Folded) {
+        count += 1
+        if let several { return all[several].add(event) }
+        several = all.count
+        all.append(Burst(.several, event))
+    }
+
+    private mutating func add(_ mark: ebee_lost) {
+        if let index = losses.firstIndex(where: { $0.why == mark.why }) {
+            losses[index].missing.add(mark.count, from: mark.from, to: mark.to)
+        } else {
+            var missing = Missing()
+            missing.add(mark.count, from: mark.from, to: mark.to)
+            losses.append(Loss(why: mark.why, missing: missing))
+        }
     }
 }
 
-extension Burst {
-    fileprivate mutating func extend(_ time: UInt64, _ path: [UInt8]?) {
-        count += 1
-        to = max(to, time)
-        guard let path, var common = directory else { return }
-        while common.count > 1,
-            !(path.count > common.count && path.starts(with: common) && path[common.count] == UInt8(ascii: "/"))
-        {
-            common = Bursts.parent(common)
-        }
-        directory = common
+extension Common {
+    fileprivate init(_ record: ProcessRecord, _ bytes: RawSpan) {
+        let fixed = record.fixed
+        comm = bytes.copy(record.comm)
+        uid = fixed.uid
+        loginUID = fixed.login_uid == EBEE_NO_ID ? nil : fixed.login_uid
+        session = fixed.session_id == EBEE_NO_ID ? nil : fixed.session_id
+        cgroup = record.has(EBEE_CGROUP_KNOWN) ? bytes.copy(record.cgroup) : nil
+    }
+
+    fileprivate init(_ record: DeleteRecord, _ bytes: RawSpan) {
+        comm = bytes.copy(record.comm)
+        uid = record.fixed.uid
     }
 }

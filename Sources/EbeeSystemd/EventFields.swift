@@ -8,6 +8,7 @@ extension JournalEntry {
         let command = CommandLine.of(record, bytes)
         let verb = record.isFailure ? "Could not execute " : "Executed "
         start(event: "exec", id: MessageID.exec, priority: 6, message: Array(verb.utf8) + command)
+        time("EBEE_TIME", record.fixed.header.time)
         if record.isFailure { field("EBEE_RESULT", EventName.result(record.fixed.result)) }
         process(record, bytes, command: command, users)
     }
@@ -21,6 +22,7 @@ extension JournalEntry {
         start(
             event: "delete", id: MessageID.delete, priority: 6,
             message: comm + Array("[\(fixed.header.pid)]\(verb)".utf8) + shown)
+        time("EBEE_TIME", fixed.header.time)
         if let path { field("EBEE_PATH", path) }
         field("EBEE_HOW", EventName.how(fixed.how))
         field("EBEE_RESULT", EventName.result(fixed.result))
@@ -39,35 +41,63 @@ extension JournalEntry {
     }
 
     mutating func burst(_ burst: Burst, stream: String, _ users: UserNames) {
-        let what = stream == "exec" ? "executions" : "deletions"
-        let who = CommandLine.text([burst.comm[...]]) + Array("[\(burst.pid)]".utf8)
         let from = burst.directory.map { Array(" below ".utf8) + CommandLine.text([$0[...]]) } ?? []
         start(
             event: "burst", id: MessageID.burst, priority: 5,
-            message: Array("\(burst.count) \(what) by ".utf8) + who + from
+            message: Array("\(Self.counted(burst.count, stream)) by ".utf8) + Self.name(burst.actor) + from
                 + Array(", too many to write one by one".utf8))
         field("EBEE_STREAM", stream)
         field("EBEE_COUNT", burst.count)
         time("EBEE_FROM", burst.from)
         time("EBEE_TO", burst.to)
         if let directory = burst.directory { field("EBEE_DIRECTORY", directory) }
-        if let process = burst.process {
+        switch burst.actor {
+        case .process(_, _, _, let process?):
             let bytes = unsafe process.bytes.span.bytes
             self.process(process.record, bytes, command: CommandLine.of(process.record, bytes), users)
-        } else {
-            field("EBEE_PID", burst.pid)
-            field("EBEE_COMM", burst.comm)
-            user(burst.uid, users)
+        case .process(let pid, let comm, let uid, nil):
+            field("EBEE_PID", pid)
+            field("EBEE_COMM", comm)
+            user(uid, users)
+        case .children(let parent, _):
+            field("EBEE_PPID", parent)
+            common(burst.common, users)
+        case .several: common(burst.common, users)
         }
     }
 
-    /// - Parameter from: boot time; nil where it isn't known.
-    mutating func lost(_ message: String, count: UInt64, from: UInt64?, to: UInt64, why: String, stream: String?) {
+    /// What happened at least twice says so only where it was the same each time.
+    private mutating func common(_ common: Common, _ users: UserNames) {
+        if let comm = common.comm { field("EBEE_COMM", comm) }
+        if let uid = common.uid { user(uid, users) }
+        if let login = common.loginUID { field("EBEE_LOGINUID", login) }
+        if let session = common.session { field("EBEE_SESSION", session) }
+        if let cgroup = common.cgroup, let unit = unsafe Cgroup(cgroup.span.bytes).unit { self.unit(unit) }
+    }
+
+    private static func name(_ actor: Burst.Actor) -> [UInt8] {
+        switch actor {
+        case .process(let pid, let comm, _, _): CommandLine.text([comm[...]]) + Array("[\(pid)]".utf8)
+        case .children(let pid, let comm):
+            Array("children of ".utf8) + (comm.map { CommandLine.text([$0[...]]) } ?? []) + Array("[\(pid)]".utf8)
+        case .several: Array("several processes".utf8)
+        }
+    }
+
+    private static func counted(_ count: UInt64, _ stream: String) -> String {
+        let what = stream == "exec" ? "execution" : "deletion"
+        return "\(count) \(what)\(count == 1 ? "" : "s")"
+    }
+
+    /// - Parameter stream: nil where it concerns several.
+    mutating func lost(_ missing: Missing, why: String, stream: String?) {
+        let what = stream.map { Self.counted(missing.count, $0) } ?? "\(missing.count) events"
+        let message = why == "journal" ? "\(what) did not reach the journal" : "\(what) lost: \(why)"
         start(event: "lost", id: MessageID.lost, priority: 4, message: Array(message.utf8))
         if let stream { field("EBEE_STREAM", stream) }
-        field("EBEE_COUNT", count)
-        if let from { time("EBEE_FROM", from) }
-        time("EBEE_TO", to)
+        field("EBEE_COUNT", missing.count)
+        time("EBEE_FROM", missing.from)
+        time("EBEE_TO", missing.to)
         field("EBEE_WHY", why)
     }
 
@@ -103,10 +133,14 @@ extension JournalEntry {
         if fixed.login_uid != EBEE_NO_ID { field("EBEE_LOGINUID", fixed.login_uid) }
         if fixed.session_id != EBEE_NO_ID { field("EBEE_SESSION", fixed.session_id) }
         if record.has(EBEE_CGROUP_KNOWN), let unit = Cgroup(bytes.extracting(record.cgroup)).unit {
-            field("EBEE_UNIT", unit)
-            // What makes `journalctl -u UNIT` show it (systemd.journal-fields(7)).
-            field("OBJECT_SYSTEMD_UNIT", unit)
+            self.unit(unit)
         }
+    }
+
+    private mutating func unit(_ unit: [UInt8]) {
+        field("EBEE_UNIT", unit)
+        // What makes `journalctl -u UNIT` show it (systemd.journal-fields(7)).
+        field("OBJECT_SYSTEMD_UNIT", unit)
     }
 }
 

@@ -1,213 +1,227 @@
 import CEvents
 import EbeeRecord
 import EbeeWindow
-import Glibc
 
-/// The journal writer's thread: its positions, and the entry under way.
+/// The journal writer's thread. An event that can't be written now waits in the window. Where too many wait, or where they come faster
+/// than the rate, they are folded, which needs no journal: so only what the window gives up before this thread comes
+/// to see it does not reach the journal in the end.
 struct JournalRun: ~Copyable {
+    /// How long bursts are gathered, in nanoseconds.
+    private static let interval: UInt64 = 2_000_000_000
+    /// How long it must be quiet until what is missing counts as one loss; and how long that is waited for.
+    private static let quiet: (least: UInt64, most: UInt64) = (2_000_000_000, 60_000_000_000)
+
     private let streams: [JournalWriter.Stream]
-    private var cursors: [Window.Cursor]
-    private var bursts: [Bursts]
+    private var followers: [Follower]
     private let shared: JournalWriter.Shared
     private let doorbell: Doorbell
-    private let log: @Sendable (String) -> Void
+    private var outlet: JournalOutlet
     private let batch = Batch()
-    private var entry = JournalEntry()
-    private let users = UserNames()
     private var settings: JournalWriter.Settings
     private var state = JournalState()
-    /// Events that did not reach the journal since it went, and when that began (boot time).
-    private var unreported: (count: UInt64, since: UInt64) = (0, 0)
-
-    private static let socket = "/run/systemd/journal/socket"
+    /// Boot times at which something was first and last found missing, since an entry told of it.
+    private var found: (first: UInt64, last: UInt64) = (0, 0)
 
     init(
         _ streams: [JournalWriter.Stream], _ shared: JournalWriter.Shared, _ doorbell: Doorbell,
         _ log: @escaping @Sendable (String) -> Void
-    ) {
+    ) throws(SystemError) {
+        settings = shared.settings.withLock { $0 }
+        outlet = try JournalOutlet(settings, log)
         self.streams = streams
         self.shared = shared
         self.doorbell = doorbell
-        self.log = log
-        // Where the process before this one came to, if there was one: what it wrote is not written again.
-        let bookmarks = streams.map(\.window.bookmark)
-        cursors = zip(streams, bookmarks).map { stream, bookmark in
-            bookmark.map { stream.window.cursor(ordinal: $0.ordinal) } ?? stream.window.start
-        }
-        unreported.count = bookmarks.reduce(0) { $0 + ($1?.missed ?? 0) }
-        unreported.since = bookmarks.compactMap { $0?.missedSince }.filter { $0 > 0 }.min() ?? 0
-        bursts = streams.map { _ in Bursts() }
-        settings = shared.settings.withLock { $0 }
-        state.taken = streams.map { _ in nil }
+        followers = streams.map { Follower($0.window) }
+        // What the process before this one had to tell yet.
+        if followers.contains(where: { $0.position.missing.count > 0 }) { found = (Clock.boot(), Clock.boot()) }
     }
 
     mutating func loop() {
         var isStopping = false
-        publish()
         while !isStopping {
             isStopping = shared.stopping.load(ordering: .acquiring)
             settings = shared.settings.withLock { $0 }
-            checkAvailability()
             // Asked before looking, so that nothing that comes in between is slept through.
             doorbell.notify { [shared] in shared.bell.signal() }
-            for index in streams.indices { follow(index) }
+            for index in streams.indices {
+                follow(index)
+                flush(index, isStopping: isStopping)
+            }
+            report(isStopping: isStopping)
+            outlet.look(isIdle: zip(streams, followers).allSatisfy { $1.isDone(with: $0.window) })
             publish()
-            if !isStopping { shared.bell.wait(milliseconds: 1000) }
+            let isWaiting = !outlet.isAvailable || followers.contains { $0.bursts.isOpen }
+            if !isStopping { shared.bell.wait(milliseconds: isWaiting ? 250 : 1000) }
         }
     }
 
-    /// sd_journal_sendv(3) reports success where there is no journald: its socket tells.
-    private mutating func checkAvailability() {
-        let isThere = unsafe access(Self.socket, W_OK) == 0
-        if !isThere, state.isAvailable { lose(journal: "there is no \(Self.socket)") }
-        guard isThere, !state.isAvailable else { return }
-        // A socket may outlive its journald: the proof that it is back is an entry that it takes.
-        let (count, since) = unreported
-        if count > 0 {
-            entry.lost(
-                "\(count) events did not reach the journal while it was away", count: count, from: since,
-                to: Clock.boot(),
-                why: "journal", stream: nil)
-            if entry.send() != 0 { return }
-            unreported = (0, 0)
-        }
-        state.isAvailable = true
-        log("the journal is back")
-    }
+    // MARK: - Out of the window
 
-    private mutating func lose(journal reason: String) {
-        state.isAvailable = false
-        log("the journal takes no entries (\(reason)): events are kept in the window only, and counted")
-    }
-
-    /// Writes what is new in a stream.
+    /// Takes what is new in a stream when this begins; what comes meanwhile is the next round's, after the other stream.
     private mutating func follow(_ index: Int) {
-        let stream = streams[index]
-        guard settings.events.contains(stream.event) else {
-            cursors[index] = stream.window.end
-            return
-        }
-        while true {
-            let behind = stream.window.end.ordinal &- cursors[index].ordinal
-            let isFolding = behind > settings.backlog || (bursts[index].isOpen && behind > settings.backlog / 2)
-            switch stream.window.read(batch, at: &cursors[index]) {
-            case .end:
-                flush(index)
-                return
-            case .evicted(let count):
-                entry.lost(
-                    "\(count) events were given up before the journal took them", count: count, from: nil,
-                    to: Clock.boot(),
-                    why: "evicted", stream: stream.event)
-                // Said here and now, or with the rest when the journal is back.
-                if send() { state.lost += count } else { missed(count) }
-            case .records:
-                if !isFolding { flush(index) }
-                take(index, stream, isFolding: isFolding)
+        let window = streams[index].window
+        let end = window.end
+        guard settings.events.contains(streams[index].event) else { return followers[index].skip(to: end) }
+        while followers[index].cursor.position < end.position {
+            let cursor = followers[index].cursor
+            let isPressed = window.segments.upperBound > window.segment(of: cursor) + UInt64(window.segmentCount / 2)
+            if isPressed || end.ordinal &- cursor.ordinal > settings.backlog { followers[index].fold() }
+            guard followers[index].bursts.isOpen || outlet.mayTry else { return }
+            switch window.read(batch, at: &followers[index].cursor) {
+            case .end: return
+            case .evicted(let count): followers[index].gap += count
+            case .records: if !take(index) { return }
             }
             publish()
         }
     }
 
-    private mutating func take(_ index: Int, _ stream: JournalWriter.Stream, isFolding: Bool) {
-        var cursor = cursors[index]
-        while let header = batch.next {
-            if header.kind == RecordKind.process {
-                _ = batch.take(moving: &cursor) { _, _, _ in }
-                continue
-            }
-            if isFolding, header.sequence != 0 {
-                if bursts[index].isFull { flush(index) }
-                _ = batch.take(moving: &cursor) { header, bytes, _ in bursts[index].add(header, bytes, stream.window) }
-                continue
-            }
-            let isEvent = header.sequence != 0
-            if !state.isAvailable {
-                // Nothing is put into words that nobody will take.
-                if isEvent { missed(1) }
-                _ = batch.take(moving: &cursor) { _, _, _ in }
-                continue
-            }
-            let isWritten = batch.take(moving: &cursor) { header, bytes, _ in write(header, bytes, stream) }
-            if isEvent, isWritten == true { state.written += 1 }
-            // At once: of what is in the journal, a process that is killed leaves one entry at most that is written again.
-            if !bursts[index].isOpen { streams[index].window.bookmark?.ordinal = cursor.ordinal }
+    /// Takes a batch; false where the rest of it has to wait.
+    private mutating func take(_ index: Int) -> Bool {
+        let stream = streams[index]
+        let limit = processLimit
+        var cursor = followers[index].cursor
+        defer {
+            if !followers[index].bursts.isOpen { followers[index].settle() }
         }
-        cursors[index] = cursor
+        while let header = batch.next {
+            let isEvent = header.sequence != 0
+            if isEvent || header.kind == RecordKind.lost {
+                if followers[index].gap > 0 { closeGap(index, at: header.time) }
+                if !followers[index].bursts.isOpen, !outlet.allowsOne(settings) { followers[index].fold() }
+                followers[index].newest = header.time
+            } else {
+                _ = batch.take(moving: &cursor) { _, _, _ in }
+                continue
+            }
+            if followers[index].bursts.isOpen {
+                _ = batch.take(moving: &cursor) { header, bytes, position in
+                    followers[index].bursts.add(header, bytes, at: position, stream.window, limit: limit)
+                }
+            } else {
+                let sent = batch.take(moving: &cursor) { header, bytes, _ in write(header, bytes, stream) }
+                switch sent {
+                case .taken?: if isEvent { state.written += 1 }
+                case .lost?: if isEvent { miss(index, 1, from: header.time, to: header.time) }
+                case .refused?, nil: return false
+                }
+            }
+            followers[index].cursor = cursor
+            // At once: of what is in the journal, a process that is killed leaves one entry at most that is written again.
+            if !followers[index].bursts.isOpen { followers[index].settle(in: stream.window) }
+        }
+        followers[index].cursor = cursor
+        return true
     }
 
-    private mutating func write(_ header: RecordHeader, _ bytes: RawSpan, _ stream: JournalWriter.Stream) -> Bool {
+    /// How many processes have bursts of their own, so that what all streams write at once stays within the rate.
+    private var processLimit: Int {
+        let entries = Int(settings.entriesPerSecond) * Int(Self.interval / 1_000_000_000) / max(1, streams.count)
+        return max(1, min(Bursts.limit, entries - 1))
+    }
+
+    // MARK: - Into the journal
+
+    /// Puts a record of its own into words and sends them.
+    private mutating func write(_ header: RecordHeader, _ bytes: RawSpan, _ stream: JournalWriter.Stream) -> Sent {
         switch header.kind {
         case RecordKind.exec:
-            guard let record = try? ProcessRecord(bytes) else { return false }
-            entry.exec(record, bytes, users)
+            guard let record = try? ProcessRecord(bytes) else { return .lost }
+            outlet.entry.exec(record, bytes, outlet.users)
         case RecordKind.delete:
-            guard let record = try? DeleteRecord(bytes) else { return false }
+            guard let record = try? DeleteRecord(bytes) else { return .lost }
             let process = stream.window.copy(at: record.fixed.process).flatMap { try? StoredProcess($0) }
-            entry.delete(record, bytes, by: process, users)
-        case RecordKind.lost:
+            outlet.entry.delete(record, bytes, by: process, outlet.users)
+        default:
             let mark = bytes.head(ebee_lost.self)
-            let why = EventName.why(mark.why)
-            entry.lost(
-                "\(mark.count) events of the stream \(stream.event) were lost: \(why)", count: mark.count,
-                from: mark.from,
-                to: mark.to, why: why, stream: stream.event)
-        default: return false
+            var missing = Missing()
+            missing.add(mark.count, from: mark.from, to: mark.to)
+            outlet.entry.lost(missing, why: EventName.why(mark.why), stream: stream.event)
         }
-        return send(isEvent: header.sequence != 0)
+        return outlet.send()
     }
 
-    /// Writes the bursts of a stream that are being gathered.
-    private mutating func flush(_ index: Int) {
-        guard bursts[index].isOpen else { return }
-        for burst in bursts[index].close() {
-            entry.burst(burst, stream: streams[index].event, users)
-            if send(isEvent: false) { state.folded += burst.count } else { missed(burst.count) }
+    /// Writes the bursts of a stream when it is time.
+    private mutating func flush(_ index: Int, isStopping: Bool) {
+        let bursts = followers[index].bursts
+        let now = Clock.boot()
+        guard let since = bursts.since, isStopping || now - since >= Self.interval, outlet.mayTry else { return }
+        let stream = streams[index]
+        var written = (bursts: 0, losses: 0)
+        defer { followers[index].bursts.drop(bursts: written.bursts, losses: written.losses) }
+        for burst in bursts.all {
+            switch write(burst, stream) {
+            case .taken: if burst.count == 1 { state.written += 1 } else { state.folded += burst.count }
+            case .lost: miss(index, burst.count, from: burst.from, to: burst.to)
+            case .refused: return
+            }
+            written.bursts += 1
         }
+        for loss in bursts.losses {
+            outlet.entry.lost(loss.missing, why: EventName.why(loss.why), stream: stream.event)
+            if case .refused = outlet.send() { return }
+            written.losses += 1
+        }
+        followers[index].settle()
+        // It goes on until an interval brings no more than the rate and what waits is little.
+        let waiting = stream.window.end.ordinal &- followers[index].cursor.ordinal
+        let isCalm = bursts.count <= settings.entriesPerSecond * (now - since) / 1_000_000_000
+        written = (0, 0)
+        followers[index].bursts.close()
+        if !isCalm || waiting > settings.backlog / 2 { followers[index].fold() }
     }
 
-    /// Sends the entry; counts an event that the journal did not take.
-    private mutating func send(isEvent: Bool = false) -> Bool {
-        if state.isAvailable {
-            let errno = entry.send()
-            if errno == 0 { return true }
-            unsafe lose(journal: String(cString: strerror(errno)))
+    /// One event that stayed alone in its burst is written as itself, if it is still there.
+    private mutating func write(_ burst: Burst, _ stream: JournalWriter.Stream) -> Sent {
+        if burst.count == 1, let bytes = stream.window.copy(at: burst.first),
+            let header = try? unsafe RecordHeader(checking: bytes.span.bytes)
+        {
+            return unsafe write(header, bytes.span.bytes, stream)
         }
-        if isEvent { missed(1) }
-        return false
+        outlet.entry.burst(burst, stream: stream.event, outlet.users)
+        return outlet.send()
     }
 
-    private mutating func missed(_ count: UInt64) {
-        if unreported.count == 0 { unreported.since = Clock.boot() }
-        unreported.count += count
+    // MARK: - What is missing
+
+    /// The next record after a gap is there: the gap's end is known.
+    private mutating func closeGap(_ index: Int, at time: UInt64) {
+        miss(index, followers[index].gap, from: followers[index].newest, to: time)
+        followers[index].gap = 0
+    }
+
+    private mutating func miss(_ index: Int, _ count: UInt64, from: UInt64, to: UInt64) {
+        followers[index].miss(count, from: min(from, to), to: to)
         state.lost += count
+        found.last = Clock.boot()
+        if found.first == 0 { found.first = found.last }
+    }
+
+    /// Writes the one entry that tells what did not reach the journal, once nothing more goes missing.
+    private mutating func report(isStopping: Bool) {
+        let now = Clock.boot()
+        let isDue = now >= found.last + Self.quiet.least || now >= found.first + Self.quiet.most
+        guard found.first != 0, isDue || isStopping, outlet.mayTry else { return }
+        var all = Missing()
+        var concerned: [String] = []
+        for (stream, follower) in zip(streams, followers) where follower.position.missing.count > 0 {
+            all.add(follower.position.missing)
+            concerned.append(stream.event)
+        }
+        // What was given up while bursts are gathered counts when they are written.
+        guard all.count > 0, isStopping || followers.allSatisfy({ $0.bursts.missing.count == 0 }) else { return }
+        outlet.entry.lost(all, why: "journal", stream: concerned.count == 1 ? concerned[0] : nil)
+        guard case .taken = outlet.send() else { return }
+        for index in followers.indices { followers[index].position.missing = Missing() }
+        found = (0, 0)
     }
 
     private mutating func publish() {
-        for index in streams.indices {
-            state.taken[index] = settings.events.contains(streams[index].event) ? cursors[index].ordinal : nil
-            // What is gathered in a burst is not in the journal yet.
-            if !bursts[index].isOpen {
-                streams[index].window.bookmark = Bookmark(
-                    ordinal: cursors[index].ordinal, missed: index == 0 ? unreported.count : 0,
-                    missedSince: index == 0 ? unreported.since : 0)
-            }
+        state.isAvailable = outlet.isAvailable
+        state.progress = zip(streams, followers).map { stream, follower in
+            settings.events.contains(stream.event) ? follower.progress : nil
         }
         shared.state.withLock { $0 = state }
-    }
-}
-
-/// Names of users, looked up once. A name may change, so they are forgotten when too many have come together.
-final class UserNames {
-    private static let limit = 1024
-    private var names: [UInt32: String?] = [:]
-
-    func name(of user: UInt32) -> String? {
-        if let known = names[user] { return known }
-        if names.count >= Self.limit { names.removeAll() }
-        let entry = unsafe getpwuid(user)
-        let name = unsafe entry.map { unsafe String(cString: $0.pointee.pw_name) }
-        names[user] = .some(name)
-        return name
+        for index in streams.indices { followers[index].save(in: streams[index].window) }
     }
 }

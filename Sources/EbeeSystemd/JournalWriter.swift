@@ -7,22 +7,34 @@ import Synchronization
 /// What the writer has done, for `status`.
 public struct JournalState: Sendable {
     /// journald takes entries.
-    public var isAvailable = true
+    public internal(set) var isAvailable = true
     /// Events that were written as entries of their own.
-    public var written: UInt64 = 0
+    public internal(set) var written: UInt64 = 0
     /// Events that `burst` entries stand for.
-    public var folded: UInt64 = 0
+    public internal(set) var folded: UInt64 = 0
     /// Events that did not reach the journal.
-    public var lost: UInt64 = 0
+    public internal(set) var lost: UInt64 = 0
     /// Events that wait to be written.
     public internal(set) var behind: UInt64 = 0
-    /// How far the writer has come in each stream, as a count of events; nil where the stream is not written.
-    var taken: [UInt64?] = []
+    /// How long the oldest of them has waited, in nanoseconds; nil where none does.
+    public internal(set) var lag: UInt64?
+    /// How far the writer has come in each stream; nil where the stream is not written.
+    var progress: [Progress?] = []
+
+    struct Progress {
+        let cursor: Window.Cursor
+        /// Count of the events that are in the journal or accounted for.
+        let settled: UInt64
+        /// Events before the cursor that are lost: those not counted as such yet, and those counted since `settled`.
+        let gap: UInt64
+        let missing: UInt64
+        /// Boot time of the oldest event that is folded and not yet written.
+        let oldest: UInt64?
+    }
 }
 
 /// Writes events to the journal, on a thread of its own with a position of its own in each window: when journald is slow, this thread
-/// waits and nothing else does. Where it falls further behind than its backlog, it folds what it catches up on
-/// into `burst` entries.
+/// waits and nothing else does. What comes faster than its rate, or waits in a number beyond its backlog, it folds into `burst` entries.
 public final class JournalWriter: Sendable {
     /// A stream that may be written.
     public struct Stream: Sendable {
@@ -39,11 +51,14 @@ public final class JournalWriter: Sendable {
     public struct Settings: Sendable, Equatable {
         /// The events (`exec`, `delete`) that are written.
         public var events: Set<String>
-        /// How many events may wait before they are folded.
+        /// How many entries may be written in the long run.
+        public var entriesPerSecond: UInt64
+        /// How many may be written at once after a quiet time, and how many events may wait, before they are folded.
         public var backlog: UInt64
         /// Settings within the ranges that the configuration allows.
-        public init(events: Set<String>, backlog: UInt64) {
+        public init(events: Set<String>, entriesPerSecond: UInt64, backlog: UInt64) {
             self.events = events
+            self.entriesPerSecond = entriesPerSecond
             self.backlog = backlog
         }
     }
@@ -80,21 +95,48 @@ public final class JournalWriter: Sendable {
             // Where processors are short, the journal waits, and folds: whoever causes the events and the drains that record them
             // come first. On Linux this is the priority of the thread (setpriority(2)).
             setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.niceness)
-            var run = JournalRun(streams, shared, doorbell, log)
-            run.loop()
+            do {
+                var run = try JournalRun(streams, shared, doorbell, log)
+                run.loop()
+            } catch {
+                shared.state.withLock { $0.isAvailable = false }
+                log("nothing is written to the journal: \(error)")
+            }
             ended()
         }
     }
 
-    /// What it has done so far.
-    /// What waits is counted when it is asked for: a writer that journald holds up counts nothing.
+    /// What it has done so far. What waits is found when it is asked for: a writer that journald holds up counts nothing.
     public var state: JournalState {
         var state = shared.state.withLock { $0 }
-        for case (let stream, let taken?) in zip(streams, state.taken) {
+        for case (let stream, let progress?) in zip(streams, state.progress) {
             let end = stream.window.end.ordinal
-            if end > taken { state.behind += end - taken }
+            let start = stream.window.start.ordinal
+            let gone = progress.gap + (start > progress.cursor.ordinal ? start - progress.cursor.ordinal : 0)
+            state.lost += gone
+            let accounted = progress.settled + gone + progress.missing
+            if end > accounted { state.behind += end - accounted }
+            let oldest = progress.oldest ?? Self.firstEvent(in: stream.window, from: progress.cursor)
+            if let oldest { state.lag = max(state.lag ?? 0, Clock.boot() - min(oldest, Clock.boot())) }
         }
         return state
+    }
+
+    /// Boot time of the first event behind a cursor.
+    private static func firstEvent(in window: Window, from cursor: Window.Cursor) -> UInt64? {
+        let batch = Batch()
+        var cursor = cursor
+        while true {
+            switch window.read(batch, at: &cursor) {
+            case .end: return nil
+            case .evicted: continue
+            case .records:
+                while let header = batch.next {
+                    if header.sequence != 0 { return header.time }
+                    _ = batch.take(moving: &cursor) { _, _, _ in }
+                }
+            }
+        }
     }
 
     /// Takes effect with the next events.

@@ -34,16 +34,19 @@ struct CPUState: BitwiseCopyable {
 public struct Bookmark: Sendable, Equatable {
     /// How many events it has dealt with since the stream began.
     public var ordinal: UInt64
-    /// Events that it has to report as missed yet, and the boot time since which.
+    /// Events before that which it has to report as missed yet, and the boot times between which they happened.
     public var missed: UInt64
     /// 0 where there are none.
     public var missedSince: UInt64
+    /// Likewise.
+    public var missedUntil: UInt64
 
     /// A bookmark behind so many events.
-    public init(ordinal: UInt64, missed: UInt64 = 0, missedSince: UInt64 = 0) {
+    public init(ordinal: UInt64, missed: UInt64 = 0, missedSince: UInt64 = 0, missedUntil: UInt64 = 0) {
         self.ordinal = ordinal
         self.missed = missed
         self.missedSince = missedSince
+        self.missedUntil = missedUntil
     }
 }
 
@@ -75,7 +78,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
 
     private static let wordsOffset = 128
     private static let bookmarksOffset = 256
-    private static let bookmarkWords = 3
+    private static let bookmarkWords = 4
     private static let checkpointsOffset = 512
     private static let page = 4096
 
@@ -123,7 +126,9 @@ public struct UnusableWindow: Error, CustomStringConvertible {
             let inForce = bookmarkInForce.load()
             guard inForce != 0 else { return nil }
             let words = bookmarkWords(Int(inForce & 1))
-            return Bookmark(ordinal: words[0].load(), missed: words[1].load(), missedSince: words[2].load())
+            return Bookmark(
+                ordinal: words[0].load(), missed: words[1].load(), missedSince: words[2].load(),
+                missedUntil: words[3].load())
         }
         nonmutating set {
             guard let newValue else { return bookmarkInForce.store(0) }
@@ -133,6 +138,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
             words[0].store(newValue.ordinal)
             words[1].store(newValue.missed)
             words[2].store(newValue.missedSince)
+            words[3].store(newValue.missedUntil)
             bookmarkInForce.store(UInt64(next))
         }
     }

@@ -46,6 +46,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         IntegerKey(
             section: "deletes", key: "ring_bytes", range: 65_536...1_073_741_824, read: { $0.deletes.ringBytes },
             isPowerOfTwo: true),
+        IntegerKey(section: "journal", key: "entries_per_second", range: 10...100_000) { $0.journalEntriesPerSecond },
         IntegerKey(section: "journal", key: "backlog", range: 100...1_000_000) { $0.journalBacklog },
         IntegerKey(section: "server", key: "clients", range: 1...4096) { $0.clients },
         IntegerKey(section: "server", key: "clients_per_user", range: 1...4096) { $0.clientsPerUser },
@@ -68,7 +69,8 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             configuration.exec.failed && configuration.deletes.failed && configuration.deletes.calls32Bit
                 && configuration.exec.calls32Bit)
         #expect(configuration.exec.hooks == nil && configuration.deletes.hooks == nil)
-        #expect(configuration.journalBacklog == 20000)
+        #expect(configuration.journalBacklog == 10000)
+        #expect(configuration.journalEntriesPerSecond == 300)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
         #expect(configuration.clients == 256 && configuration.requests == 8 && configuration.requestBytes == 65536)
         #expect(configuration.access == .own && configuration.clientsPerUser == 16)

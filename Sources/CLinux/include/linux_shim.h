@@ -53,4 +53,14 @@ int ebee_peer(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
 /// `*count`, which becomes how many there are. 0, or -1 and errno: ERANGE where there are more.
 int ebee_peer_groups(int socket, gid_t *groups, unsigned *count);
 
+/// The same for datagrams: true when somebody holds the Unix socket at `path` to receive them.
+bool ebee_receives(const char *path);
+
+/// A deadline for the calling thread's system calls: once set, whatever blocks longer is interrupted (EINTR), again and
+/// again until it is set to 0. Uses SIGALRM; sigevent's thread id has no name in glibc's headers. A number, since
+/// glibc's timer_t is a pointer that is NULL for the first timer. 0, or the errno.
+int ebee_make_deadline(uintptr_t *deadline);
+void ebee_set_deadline(uintptr_t deadline, unsigned milliseconds);
+void ebee_end_deadline(uintptr_t deadline);
+
 #endif

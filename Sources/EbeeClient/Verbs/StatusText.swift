@@ -82,19 +82,18 @@ private func windowLines(_ window: JSON, clock: ReaderClock) -> [String] {
 }
 
 private func journalLines(_ journal: JSON) -> [String] {
-    guard journal["available"]?.bool == true else {
-        let lost = journal["lost"]?.integer.map { "; \(HumanUnits.count($0, "event")) did not reach it" } ?? ""
-        return ["Journal", "  not available: nothing is written to it\(lost)"]
-    }
+    let isTaking = journal["available"]?.bool == true
     let streams = [("exec", "executions"), ("deletes", "deletions")].filter { journal[$0.0]?.bool == true }.map(\.1)
     var lines = ["Journal", "  writes    " + (streams.isEmpty ? "nothing" : streams.joined(separator: " and "))]
+    if !isTaking { lines.append("  AWAY      it takes no entries: events wait, and are folded where they are many") }
     if let written = journal["written"]?.integer {
         var parts = ["\(HumanUnits.count(written, "event"))"]
         if let folded = journal["folded"]?.integer, folded > 0 {
             parts.append("\(HumanUnits.grouped(folded)) folded into bursts")
         }
         if let behind = journal["behind"]?.integer, behind > 0 {
-            parts.append("\(HumanUnits.grouped(behind)) waiting")
+            let lag = journal["lag_ns"]?.integer.map { " (for \(HumanUnits.duration($0)))" } ?? ""
+            parts.append("\(HumanUnits.grouped(behind)) waiting\(lag)")
         }
         let lost = journal["lost"]?.integer ?? 0
         parts.append(lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST")
