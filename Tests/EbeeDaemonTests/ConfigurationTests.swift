@@ -194,8 +194,14 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             "[exec]\n\nwindow = 1",
             "f.toml:3: exec.window: no such key; [exec] has argument_bytes, calls_32_bit, failed, hooks, journal, record, ring_bytes, window_bytes, window_seconds"
         ),
-        ("\n[files]\nx = 1", "f.toml:2: no section [files]; there are [deletes] [exec] [handover] [journal] [log] [server]"),
-        ("record = true", "f.toml:1: no section [record]; there are [deletes] [exec] [handover] [journal] [log] [server]"),
+        (
+            "\n[files]\nx = 1",
+            "f.toml:2: no section [files]; there are [deletes] [exec] [handover] [journal] [log] [server]"
+        ),
+        (
+            "record = true",
+            "f.toml:1: no section [record]; there are [deletes] [exec] [handover] [journal] [log] [server]"
+        ),
         ("[handover]\npin = \"x\"", "f.toml:2: handover.pin: must be an absolute path, or \"\""),
         ("# x\nexec = 1", "f.toml:2: exec is a section: write [exec]"),
         ("# x\nexec.record = 1", "f.toml:2: exec.record: must be true or false"),
