@@ -20,6 +20,9 @@
 #define CHAIN_MAX 64
 /* How many names of a process the table is learned from: those of its program and its directory, each with those above. */
 #define LEARNED_MAX 8
+/* Bytes between the buckets of two names that the table is learned from. */
+#define BUCKETS_APART 4096
+#define CACHE_LINE 64
 /* Mounts that `..` leads out of at once. */
 #define STACKED_MAX 8
 
@@ -58,20 +61,21 @@ __noinline __u64 bucket_of(__u64 dentry_address)
 }
 
 /*
- * Two names in two buckets, whose hashes are known, leave one size at which the table begins at one address for both. It is
- * allocated in pages (kernel: alloc_large_system_hash()).
+ * Two names in two buckets, whose hashes are known, leave one size at which the table begins at one address for both, if
+ * they are far enough apart for a shift by one more bit to show. It begins with a cache line: where there is one node of
+ * memory, it is not made of pages of its own (kernel: alloc_large_system_hash()).
  */
 __noinline int learn_from(__u64 dentry_address)
 {
 	__u32 hash = BPF_CORE_READ((struct dentry *)dentry_address, d_name.hash);
 	__u64 bucket = bucket_of(dentry_address);
 
-	if (!settings.look_up || !bucket || bucket == table.bucket)
+	if (!settings.look_up || !bucket || bucket - table.bucket + BUCKETS_APART < 2 * BUCKETS_APART)
 		return 0;
 	for (__u32 shift = 1; shift < 32; shift++) {
 		__u64 address = bucket - (__u64)(hash >> shift) * sizeof(struct hlist_head);
 
-		if (address % 4096 ||
+		if (address % CACHE_LINE ||
 		    address != table.bucket - (__u64)(table.hash >> shift) * sizeof(struct hlist_head))
 			continue;
 		table.shift = shift;
