@@ -78,16 +78,22 @@ extension KernelSuites {
             let place = try Place()
             var slowest = 0.0
             var round = 0
+            var early = 0
             while monotonic() - since < seconds {
                 let path = try place.file("\(round)")
                 round += 1
                 let deleted = monotonic()
                 #expect(Call.unlink(path) == 0)
-                let isThere = try wait(seconds: 10) {
-                    try recorder.recent("deletes", "--path", path).isEmpty ? nil : true
+                // A query that comes too early searches all that it may: bounded, so that its own time is not taken for the drain's.
+                var tries = 0
+                let isThere = try wait(seconds: 10) { () -> Bool? in
+                    tries += 1
+                    return try recorder.recent("deletes", "--path", path, "-n", "1", "--since", "5s").isEmpty
+                        ? nil : true
                 }
                 #expect(isThere == true, "a deletion during the fault can't be asked for")
                 slowest = max(slowest, monotonic() - deleted)
+                early += tries > 1 ? 1 : 0
                 usleep(100_000)
             }
             #expect(slowest < 5)
@@ -102,7 +108,9 @@ extension KernelSuites {
             #expect(try recorder.stream("deletes")["lost"] == .integer(0))
             #expect(recorded >= made)
             let journal = try #require(status["journal"])
-            print("\(made) deletions made, \(recorded) recorded: \(account); slowest answer \(slowest) s")
+            print(
+                "\(made) deletions made, \(recorded) recorded: \(account); slowest answer \(slowest) s, \(early) of \(round) asked too early"
+            )
             #expect(account.total == Int(recorded))
             #expect(account.doubled == 0)
             #expect(journal["written"]?.integer == Int64(account.single))
