@@ -161,7 +161,7 @@ struct HandOver {
             try keeper.keep(prefix + part, descriptor)
         }
         let ring = program.kept[0].descriptor
-        try keeper.keep("\(prefix)complete-\(program.rung)-\(program.fingerprint)-\(since)", ring)
+        try keeper.mark("\(prefix)complete-\(program.rung)-\(program.fingerprint)-\(since)", with: ring)
         try keeper.settle()
     }
 

@@ -105,6 +105,17 @@ final class Keeper: Sendable {
         names.withLock { _ = $0.insert(name) }
     }
 
+    /// Keeps a name that says something by itself.
+    /// - Parameter object: any object of the kernel's: a BPF filesystem holds nothing else.
+    func mark(_ name: String, with object: Int32) throws(SystemError) {
+        guard case .serviceManager = place else { return try keep(name, object) }
+        // What it has already, it does not take under a second name (kcmp(2)): a file of its own.
+        let file = unsafe ebee_memory_file("ebee-mark", 0)
+        if file < 0 { throw SystemError("make a mark") }
+        defer { close(file) }
+        try keep(name, file)
+    }
+
     /// Keeps no longer what begins with `prefix`.
     func forgetKept(_ prefix: String) {
         for name in names.withLock({ $0.filter { $0.hasPrefix(prefix) } }) { forget(name) }

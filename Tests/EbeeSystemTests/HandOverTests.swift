@@ -98,7 +98,7 @@ extension KernelSuites {
             try makeFile(Array(pinned.place("before").utf8))
             _ = try must("rm", pinned.place("before"))
             let load = try Child(
-                [Binary.load, "--deletions", "2000", "--executions", "100", "--seconds", "6"].map { Array($0.utf8) })
+                [Binary.load, "--deletions", "500", "--executions", "50", "--seconds", "6"].map { Array($0.utf8) })
             usleep(500_000)
             for change in ["ring_bytes = 8388608", "window_bytes = 33554432\nfailed = false", ""] {
                 recorder.signal(SIGKILL)
@@ -149,7 +149,10 @@ extension KernelSuites {
             recorder = try Recorder(toml, through: journald.namespace.enter, in: pinned.place)
             try remove("c", 100)
             let found = try journald.deletions(below: pinned.place.path, count: 400)
-                .filter { $0["EBEE_PATH"]?.string?.contains("/.self-test-") == false }
+                .filter { entry in
+                    let name = entry["EBEE_PATH"]?.string?.split(separator: "/").last ?? ""
+                    return "abc".contains(name.prefix(1)) && Int(name.dropFirst()) != nil
+                }
             #expect(Set(found.compactMap { $0["EBEE_PATH"]?.string }).count == 400)
             // The one that was being written when ebeed was killed may be there twice: the journal doesn't say that it has it.
             #expect((400...401).contains(found.count))
