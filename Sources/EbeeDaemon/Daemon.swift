@@ -14,16 +14,6 @@ import UnixSignals
 /// The parts, put together: programs into windows, windows to the journal and to the socket. They start in this order and
 /// stop in the reverse one.
 struct Daemon {
-    /// One stream from its ring to its window.
-    struct Recorded: Sendable {
-        let recording: Recording
-        let window: Window
-        let rung: String
-        let limits: [String]
-        let programs: [LoadedProgram]
-        let drain: DrainService
-    }
-
     private let configuration: Configuration
     private let reload: @Sendable () throws -> Configuration
     private let logger: Logger
@@ -32,12 +22,14 @@ struct Daemon {
     private let access: Access
     private let doorbell = Doorbell()
     private let handOver: HandOver
-    private let recorded: [Recorded]
+    private let recorded: [Begun]
     /// The level of every logger, which a reload changes.
     private static let level = Mutex(Logger.Level.info)
 
-    /// Everything that needs privileges: the socket, the programs and their windows. From the end of this on, events are
-    /// recorded.
+    /// Everything that needs privileges, all of which are given up in the end: the socket, the programs and their windows.
+    /// From then on, events are recorded.
+    ///
+    /// To be called on the process's first thread, before there is another: capabilities are each thread's own.
     init(_ configuration: Configuration, reload: @escaping @Sendable () throws -> Configuration) throws {
         self.configuration = configuration
         self.reload = reload
@@ -54,23 +46,25 @@ struct Daemon {
             let keeper = try Keeper(pin: configuration.pin, files: configuration.ownDirectory, kept: kept)
             let handOver = HandOver(keeper: keeper, logger: logger)
             self.handOver = handOver
-            var begun: [(Recording, Begun)] = []
-            for recording in Recording.allCases where configuration[recording].record {
-                begun.append((recording, try handOver.begin(recording, configuration, doorbell)))
+            let doorbell = self.doorbell
+            let inherited = try Recording.allCases.filter { configuration[$0].record }.map {
+                try handOver.inherit($0, configuration, doorbell)
             }
+            recorded = try inherited.map { try handOver.begin($0, configuration) }
             keeper.forgetRest()
-            recorded = try begun.map { recording, begun in
-                let (rung, limits, programs) = begun.description
-                return Recorded(
-                    recording: recording, window: begun.window, rung: rung, limits: limits, programs: programs,
-                    drain: try DrainService(begun, isKept: keeper.isKeeping))
-            }
         } catch {
             listener.remove()
             throw error
         }
         // Loading read the kernel's type information several times: some 10 MB that are not needed again.
         ebee_trim_heap()
+        try Privileges.dropCapabilities()
+        do {
+            try Privileges.refuseCalls()
+        } catch {
+            // A kernel without CONFIG_SECCOMP_FILTER: without capabilities, those calls do little.
+            logger.warning("\(error)")
+        }
     }
 
     /// How long the whole may take to stop, before it is ended the hard way: the journal may hang.

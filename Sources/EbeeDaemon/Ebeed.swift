@@ -1,14 +1,16 @@
 import ArgumentParser
 import CLinux
+import Dispatch
 import EbeeKernel
 import EbeeProtocol
 import EbeeRecord
 import EbeeServer
 import Glibc
 import Logging
+import Synchronization
 
 /// The daemon's command line.
-public struct Ebeed: AsyncParsableCommand {
+public struct Ebeed: ParsableCommand {
     /// Name, help and version.
     public static let configuration = CommandConfiguration(
         commandName: "ebeed",
@@ -47,7 +49,7 @@ public struct Ebeed: AsyncParsableCommand {
     public init() {}
 
     /// Checks or records, until it is told to stop.
-    public mutating func run() async throws {
+    public mutating func run() throws {
         if let selfTestDeletion { throw ExitCode(unsafe unlink(selfTestDeletion) == 0 ? EXIT_SUCCESS : EXIT_FAILURE) }
         // A client, or a reader of the log, that goes away is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
@@ -63,13 +65,25 @@ public struct Ebeed: AsyncParsableCommand {
                 throw works ? ExitCode.success : ExitCode(EX_UNAVAILABLE)
             }
             let daemon = try Daemon(configuration, reload: load)
-            try await daemon.run()
+            try Self.wait { try await daemon.run() }
         } catch let error as ExitCode {
             throw error
         } catch {
             Self.say("\(error)")
             throw ExitCode(Self.status(of: error))
         }
+    }
+
+    /// Runs it on other threads, which all begin with what this one has, and waits for it here.
+    private static func wait(for body: @escaping @Sendable () async throws -> Void) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        let ended = DispatchSemaphore(value: 0)
+        Task {
+            do { try await body() } catch { failure.withLock { $0 = error } }
+            ended.signal()
+        }
+        ended.wait()
+        if let failure = failure.withLock({ $0 }) { throw failure }
     }
 
     /// The configuration as file and command line have it.

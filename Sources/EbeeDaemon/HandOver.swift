@@ -5,26 +5,35 @@ import Glibc
 import Logging
 import Synchronization
 
-/// A stream that is recorded by the kernel, and that nobody drains yet.
-final class Begun {
+/// A stream that is recorded.
+struct Begun {
+    let recording: Recording
     let window: Window
-    private let recorder: Recorder
-    private var program: Program?
+    let hooks: Program.Summary
+    let drain: DrainService
+}
 
-    init(_ window: Window, _ recorder: Recorder, _ program: consuming Program) {
-        self.window = window
-        self.recorder = recorder
-        self.program = consume program
-        description = (self.program?.rung ?? "", self.program?.limits ?? [], self.program?.programs ?? [])
+/// A stream of which an earlier ebeed may have left something.
+final class Inherited {
+    fileprivate let recording: Recording
+    fileprivate let window: Window
+    fileprivate let recorder: Recorder
+    /// What is drained already.
+    fileprivate var current: Current?
+    /// The generation for programs that are attached now.
+    fileprivate let next: UInt64
+
+    fileprivate struct Current {
+        let left: HandOver.Left
+        let hooks: Program.Summary
+        let drain: DrainService
     }
 
-    /// Rung, limits, programs.
-    let description: (rung: String, limits: [String], programs: [LoadedProgram])
-
-    /// Starts the thread that drains it; once.
-    func drain(isKept: Bool, ended: @escaping @Sendable (SystemError?) -> Void) throws(SystemError) -> Drain {
-        guard let program = program.take() else { throw SystemError("drain twice", errno: EALREADY) }
-        return try Drain(program, into: recorder, isKept: isKept, ended: ended)
+    fileprivate init(_ recording: Recording, _ window: Window, _ recorder: Recorder, next: UInt64) {
+        self.recording = recording
+        self.window = window
+        self.recorder = recorder
+        self.next = next
     }
 }
 
@@ -38,63 +47,128 @@ struct HandOver {
     let logger: Logger
 
     /// A set of programs that was left.
-    private struct Left {
+    fileprivate struct Left {
         var generation: UInt64
         /// Without what `Program` asks for itself.
         var kept: [(role: String, descriptor: Int32)] = []
         var names: [String] = []
+        /// Of a complete set.
         var rung: String?
+        var isComplete: Bool { rung != nil }
         var fingerprint = ""
-        /// Boot time at which it began to be attached.
-        var since: UInt64 = 0
-
-        var programs: Set<String> {
-            Set(kept.compactMap { $0.role.hasPrefix("program.") ? String($0.role.dropFirst(8)) : nil })
-        }
+        /// Boot time from which on it was attached.
+        var attached: UInt64 = 0
 
         mutating func add(_ part: String, _ descriptor: Int32, name: String) {
             names.append(name)
             let words = part.split(separator: "-").map(String.init)
-            switch words.first {
-            case "program" where words.count == 2: kept.append(("program.\(words[1])", descriptor))
-            case "link": kept.append(("link", descriptor))
-            case "complete" where words.count == 4:
-                (rung, fingerprint, since) = (words[1], words[2], UInt64(words[3]) ?? 0)
+            if words.first == "complete", words.count == 4 {
+                (rung, fingerprint, attached) = (words[1], words[2], UInt64(words[3]) ?? 0)
                 close(descriptor)
-            default: kept.append((part, descriptor))
+            } else {
+                kept.append((part, descriptor))
             }
         }
 
         func discard() { for (_, descriptor) in kept { close(descriptor) } }
+
+        /// Whether what is kept under this name makes programs run, or says that it does.
+        static func isAttaching(_ name: String) -> Bool {
+            name.contains("-\(Program.linkRole)") || name.contains("-complete-")
+        }
+
+        func forget(_ keeper: Keeper, where isMeant: (String) -> Bool = { _ in true }) {
+            for name in names where isMeant(name) { keeper.forget(name) }
+        }
     }
 
-    /// Everything for one stream.
-    func begin(_ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell) throws -> Begun {
-        var sets = takeSets(recording)
+    /// Takes over what was left of one stream: from here on its programs are drained, since their ring would fill while others
+    /// are loaded, which takes a second or more.
+    func inherit(_ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell) throws -> Inherited {
+        let sets = takeSets(recording)
         let (window, recorder, isNew) = try openWindow(recording, configuration[recording], doorbell)
-        let settings = configuration.programSettings(recording)
-        // Of a window that could not be kept, nobody knows which of their events it had.
-        let known = isNew ? nil : sets.last { $0.rung != nil }
-        if let known, let rung = known.rung,
-            Program.wouldBe(
-                recording, settings: settings, rung: rung, programs: known.programs, fingerprint: known.fingerprint)
-        {
-            sets.removeAll { $0.generation == known.generation }
-            let program = try Program.adopt(recording, rung: rung, fingerprint: known.fingerprint, kept: known.kept)
-            try finish(sets, recording, recorder, since: known.since, generation: known.generation)
-            logger.info("recording \(recording.stream) through \(program.rung), without a gap since before this start")
-            return Begun(window, recorder, program)
+        let known = recorder.generation
+        let next = max(known, sets.last?.generation ?? 0) + 1
+        let inherited = Inherited(recording, window, recorder, next: next)
+        for left in sets {
+            // Of a window that could not be kept, nobody knows which of their events it had. A set that never was
+            // complete saw nothing that the one before it did not see.
+            guard !isNew, left.generation == known || left.generation > known && left.isComplete else {
+                left.discard()
+                left.forget(keeper)
+                continue
+            }
+            do {
+                let program = try Program.adopt(
+                    recording, rung: left.rung ?? recording.rungs[0].name, fingerprint: left.fingerprint,
+                    kept: left.kept)
+                let isSeamless = inherited.current != nil || left.generation == known
+                try drain(program, left, isSeamless: isSeamless, inherited)
+            } catch {
+                logger.warning("\(recording.stream): what the last programs recorded in the end was not kept: \(error)")
+                left.forget(keeper)
+            }
         }
-        let since = Clock.boot()
+        return inherited
+    }
+
+    /// Records the stream from now on: through the programs that were left, where they are what this ebeed with this configuration
+    /// would attach, or through others in their place.
+    func begin(_ inherited: Inherited, _ configuration: Configuration) throws -> Begun {
+        let recording = inherited.recording
+        let settings = configuration.programSettings(recording)
+        if let current = inherited.current, let rung = current.left.rung,
+            Program.wouldBe(
+                recording, settings: settings, rung: rung, programs: Program.programs(in: current.left.kept),
+                fingerprint: current.left.fingerprint)
+        {
+            logger.info("recording \(recording.stream) through \(rung), without a gap since before this start")
+            return Begun(recording: recording, window: inherited.window, hooks: current.hooks, drain: current.drain)
+        }
+        let isSeamless = inherited.current?.left.isComplete ?? false
         let program = try Program.attach(recording, settings: settings)
-        let generation = max(recorder.generation, sets.last?.generation ?? 0) + 1
-        try keep(program, generation: generation, since: since)
-        if isNew || known == nil { window.recordingSince = program.attached ?? Clock.boot() }
-        try finish(sets, recording, recorder, since: since, generation: generation)
-        logger.info(
-            "recording \(recording.stream) through \(program.rung)\(known == nil ? "" : ", which took over without a gap")"
-        )
-        return Begun(window, recorder, program)
+        let hooks = program.summary
+        let left = Left(generation: inherited.next, attached: program.attached ?? Clock.boot())
+        try keep(program, as: left)
+        let drain = try drain(program, left, isSeamless: isSeamless, inherited)
+        let how = isSeamless ? ", which took over without a gap" : ""
+        logger.info("recording \(recording.stream) through \(hooks.rung)\(how)")
+        return Begun(recording: recording, window: inherited.window, hooks: hooks, drain: drain)
+    }
+
+    /// Drains these programs, after what others in whose place they are have left.
+    /// - Parameter isSeamless: what they see follows on what the window has.
+    @discardableResult
+    private func drain(
+        _ program: consuming Program, _ left: Left, isSeamless: Bool, _ inherited: Inherited
+    ) throws(SystemError) -> DrainService {
+        let hooks = program.summary
+        if !isSeamless { inherited.window.recordingSince = program.attached ?? Clock.boot() }
+        let drain: DrainService
+        if let old = inherited.current {
+            drain = old.drain
+            try drain.drain.replace(with: program, attached: left.attached, generation: left.generation) {
+                old.left.forget(keeper) { Left.isAttaching($0) }
+                settle()
+            } done: { [keeper] in
+                old.left.forget(keeper) { !Left.isAttaching($0) }
+            }
+        } else {
+            let recorder = inherited.recorder
+            if recorder.generation != left.generation { recorder.begin(generation: left.generation, attached: nil) }
+            drain = try DrainService(program, into: recorder, isKept: keeper.isKeeping)
+        }
+        inherited.current = Inherited.Current(left: left, hooks: hooks, drain: drain)
+        return drain
+    }
+
+    /// A service manager that doesn't answer within seconds has other sorrows: nothing waits for it longer.
+    private func settle() {
+        do {
+            try keeper.settle()
+        } catch {
+            logger.warning("the service manager may not keep what outlives ebeed: \(error)")
+        }
     }
 
     /// What was kept of a stream's programs, the oldest first.
@@ -148,52 +222,15 @@ struct HandOver {
         return (window, recorder, old == nil)
     }
 
-    private func keep(_ program: borrowing Program, generation: UInt64, since: UInt64) throws(SystemError) {
+    private func keep(_ program: borrowing Program, as left: Left) throws(SystemError) {
         guard keeper.isKeeping else { return }
-        let prefix = Self.prefix(program.recording, generation)
-        var links = 0
-        for (role, descriptor) in program.kept {
-            var part = role.replacing(".", with: "-")
-            if role == "link" {
-                part += "-\(links)"
-                links += 1
-            }
-            try keeper.keep(prefix + part, descriptor)
-        }
-        let ring = program.kept[0].descriptor
-        try keeper.mark("\(prefix)complete-\(program.rung)-\(program.fingerprint)-\(since)", with: ring)
-        try keeper.settle()
-    }
-
-    private static func prefix(_ recording: Recording, _ generation: UInt64) -> String {
-        "\(recording.stream)-programs-\(generation)-"
-    }
-
-    /// Lets sets of programs that others took the place of come to their end: what their rings hold goes to the window, if it is
-    /// their sequence that the window knows.
-    private func finish(
-        _ sets: [Left], _ recording: Recording, _ recorder: Recorder, since: UInt64, generation: UInt64
-    ) throws {
-        let known = recorder.generation
-        for set in sets where set.generation == known && known != generation {
-            do {
-                let old = try Program.adopt(
-                    recording, rung: set.rung ?? recording.rungs[0].name, fingerprint: set.fingerprint, kept: set.kept)
-                let links = set.names.filter { $0.contains("-link-") || $0.contains("-complete-") }
-                try recorder.finish(old, since: since, generation: generation) {
-                    for name in links { keeper.forget(name) }
-                    // A service manager that doesn't answer within seconds has other sorrows; then both see the same events for longer.
-                    try? keeper.settle()
-                }
-            } catch {
-                logger.warning("\(recording.stream): what the last programs recorded in the end was not kept: \(error)")
-            }
-        }
-        for set in sets {
-            if set.generation != known || known == generation { set.discard() }
-            for name in set.names { keeper.forget(name) }
-        }
-        if recorder.generation != generation { recorder.begin(generation: generation, after: nil) }
+        let prefix = "\(program.recording.stream)-programs-\(left.generation)-"
+        let kept = program.kept
+        for (role, descriptor) in kept { try keeper.keep(prefix + role, descriptor) }
+        try keeper.mark(
+            "\(prefix)complete-\(program.rung)-\(program.fingerprint)-\(left.attached)",
+            with: kept[0].descriptor)
+        settle()
     }
 
     /// The programs of a stream turned out to be blind: the next ebeed is to choose among the hooks anew.

@@ -15,7 +15,7 @@ final class SelfTest: Sendable {
     private static let patience = Duration.seconds(10)
     private static let pause = Duration.milliseconds(20)
 
-    private let recorded: [Daemon.Recorded]
+    private let recorded: [Begun]
     private let directory: String
     private let logger: Logger
     private let abandon: @Sendable (Recording) -> Void
@@ -27,7 +27,7 @@ final class SelfTest: Sendable {
     ///   - directory: one that ebeed may write to.
     ///   - abandon: called for what failed.
     init(
-        _ recorded: [Daemon.Recorded], directory: String, logger: Logger,
+        _ recorded: [Begun], directory: String, logger: Logger,
         abandon: @escaping @Sendable (Recording) -> Void
     ) {
         self.abandon = abandon
@@ -47,7 +47,7 @@ final class SelfTest: Sendable {
                 return "\(stream): \(reason)"
             }
         }
-        let hooks = recorded.map { "\($0.recording.stream) through \($0.rung)" }.joined(separator: ", ")
+        let hooks = recorded.map { "\($0.recording.stream) through \($0.hooks.rung)" }.joined(separator: ", ")
         return failures.isEmpty ? "Recording \(hooks)." : "BLIND: " + failures.joined(separator: "; ")
     }
 
@@ -102,15 +102,18 @@ final class SelfTest: Sendable {
         let pointers = unsafe words.map { unsafe strdup($0) }
         defer { unsafe pointers.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        let program = Self.program
-        let error = unsafe posix_spawn(&child, program, nil, nil, pointers + [nil], environ)
-        if error != 0 { throw SystemError("execute \(program)", errno: error) }
+        // By its path, so that the child has its name; by the link itself where an upgrade has replaced it, or where the path
+        // leads through a directory that is closed to who has no capabilities.
+        let link = "/proc/self/exe"
+        var error = ENOENT
+        for program in [Self.path(of: link), link] where error != 0 {
+            error = unsafe posix_spawn(&child, program, nil, nil, pointers + [nil], environ)
+        }
+        if error != 0 { throw SystemError("execute \(link)", errno: error) }
         return child
     }
 
-    /// Where this program is, so that the child has its name; the link itself where an upgrade has replaced it.
-    private static var program: String {
-        let link = "/proc/self/exe"
+    private static func path(of link: String) -> String {
         guard let path = unsafe realpath(link, nil) else { return link }
         defer { unsafe free(path) }
         return unsafe String(cString: path)
@@ -128,7 +131,7 @@ final class SelfTest: Sendable {
     }
 
     /// Whether the event of the child has come since `cursor`, which moves on.
-    private static func isThere(_ entry: Daemon.Recorded, from cursor: inout Window.Cursor, by child: UInt32) -> Bool {
+    private static func isThere(_ entry: Begun, from cursor: inout Window.Cursor, by child: UInt32) -> Bool {
         let kind = entry.recording == .exec ? RecordKind.exec : RecordKind.delete
         let batch = Batch()
         var found = false

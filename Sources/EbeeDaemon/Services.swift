@@ -32,9 +32,9 @@ final class DrainService: Service {
     let drain: Drain
     private let ended = Ended()
 
-    init(_ begun: Begun, isKept: Bool) throws(SystemError) {
+    init(_ program: consuming Program, into recorder: Recorder, isKept: Bool) throws(SystemError) {
         let ended = self.ended
-        drain = try begun.drain(isKept: isKept) { ended.tell($0) }
+        drain = try Drain(program, into: recorder, isKept: isKept) { ended.tell($0) }
     }
 
     func run() async throws {
@@ -55,7 +55,7 @@ final class JournalService: Service {
     private let ended = Ended()
 
     init(
-        _ recorded: [Daemon.Recorded], settings: JournalWriter.Settings, doorbell: Doorbell, logger: Logger
+        _ recorded: [Begun], settings: JournalWriter.Settings, doorbell: Doorbell, logger: Logger
     ) throws(SystemError) {
         let ended = self.ended
         writer = try JournalWriter(
@@ -157,13 +157,13 @@ extension Configuration {
 /// Where `status` gets its figures.
 final class StatusSource: Sendable {
     private let started: UInt64
-    private let recorded: [Daemon.Recorded]
+    private let recorded: [Begun]
     private let journal: JournalService
     private let selfTest: SelfTest
     private let configuration: Mutex<Configuration>
 
     init(
-        started: UInt64, recorded: [Daemon.Recorded], journal: JournalService, selfTest: SelfTest,
+        started: UInt64, recorded: [Begun], journal: JournalService, selfTest: SelfTest,
         configuration: Configuration
     ) {
         self.started = started
@@ -192,8 +192,8 @@ final class StatusSource: Sendable {
             memoryBytes: Self.memory(),
             streams: recorded.map { recorded in
                 StatusReport.Stream(
-                    stream: recorded.recording.stream, rung: recorded.rung, limits: recorded.limits,
-                    programs: recorded.programs.map { ($0.name, $0.verifiedInstructions) },
+                    stream: recorded.recording.stream, rung: recorded.hooks.rung, limits: recorded.hooks.limits,
+                    programs: recorded.hooks.programs.map { ($0.name, $0.verifiedInstructions) },
                     selfTest: selfTest.finding(recorded.recording.stream),
                     lost: recorded.drain.drain.losses.events, window: recorded.window.state,
                     maximumAge: recorded.window.maximumAge / 1_000_000_000)

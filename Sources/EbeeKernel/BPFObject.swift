@@ -75,15 +75,20 @@ public struct LoadedProgram: Sendable {
 
     init(name: String, descriptor: Int32) {
         self.name = name
-        let verified = Self.information(descriptor)?.verified_insns ?? 0
-        verifiedInstructions = verified > 0 ? Int(verified) : nil
-    }
-
-    /// What the kernel knows of it; nil where it doesn't say.
-    static func information(_ descriptor: Int32) -> bpf_prog_info? {
         var info = bpf_prog_info()
         var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-        return unsafe bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0 ? info : nil
+        let isKnown = unsafe bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0
+        verifiedInstructions = isKnown && info.verified_insns > 0 ? Int(info.verified_insns) : nil
+    }
+
+    /// How often the kernel did not run a program, because one was running on that cpu already; 0 where it doesn't say. Read
+    /// from /proc: before Linux 6.5, bpf(2) tells nothing to who has no capability, not even of what they hold open.
+    static func recursionMisses(_ descriptor: Int32) -> UInt64 {
+        let key = "recursion_misses:"
+        let lines = SmallFile.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n") ?? []
+        return lines.first { $0.hasPrefix(key) }.flatMap { line in
+            UInt64(line.dropFirst(key.count).drop { $0 == "\t" || $0 == " " })
+        } ?? 0
     }
 }
 

@@ -46,6 +46,19 @@ public struct Program: ~Copyable {
     let handles: Handles
     private let owner: Owner
 
+    /// What is told of them.
+    public struct Summary: Sendable {
+        /// As in the program.
+        public let rung: String
+        /// Likewise.
+        public let limits: [String]
+        /// Likewise.
+        public let programs: [LoadedProgram]
+    }
+
+    /// What is told of these.
+    public var summary: Summary { Summary(rung: rung, limits: limits, programs: programs) }
+
     /// What outlives the process where somebody keeps it: descriptors, valid as long as the program.
     struct Handles {
         var ring: Int32
@@ -55,11 +68,20 @@ public struct Program: ~Copyable {
         var links: [Int32]
     }
 
-    /// The same, each with the role that `adopt` asks for.
+    /// The same, each with the role that `adopt` asks for: letters, digits, `_` and `-`.
     public var kept: [(role: String, descriptor: Int32)] {
         [("ring", handles.ring), ("accounts", handles.accounts), ("daemon", handles.daemon)]
-            + handles.programs.map { ("program.\($0.name)", $0.descriptor) }
-            + handles.links.map { ("link", $0) }
+            + handles.programs.map { (Self.programRole + $0.name, $0.descriptor) }
+            + handles.links.enumerated().map { (Self.linkRole + "\($0)", $1) }
+    }
+
+    private static let programRole = "program-"
+    /// What the roles of links begin with: those who hold them keep the programs attached.
+    public static let linkRole = "link-"
+
+    /// The names of the programs among what was kept.
+    public static func programs(in kept: [(role: String, descriptor: Int32)]) -> Set<String> {
+        Set(kept.map(\.role).filter { $0.hasPrefix(programRole) }.map { String($0.dropFirst(programRole.count)) })
     }
 
     /// What the handles belong to: libbpf's objects, or, of programs that were taken over, nobody else.
@@ -102,7 +124,7 @@ public struct Program: ~Copyable {
         let eventful = recording.rungs.first { $0.name == rung }?.eventful ?? []
         return handles.programs.reduce(0) { sum, program in
             guard eventful.contains(program.name) else { return sum }
-            return sum + (LoadedProgram.information(program.descriptor)?.recursion_misses ?? 0)
+            return sum + LoadedProgram.recursionMisses(program.descriptor)
         }
     }
 
@@ -132,13 +154,12 @@ public struct Program: ~Copyable {
             }
             return found.descriptor
         }
-        let prefix = "program."
         let handles = try Handles(
             ring: only("ring"), accounts: only("accounts"), daemon: only("daemon"),
-            programs: kept.filter { $0.role.hasPrefix(prefix) }.map {
-                (String($0.role.dropFirst(prefix.count)), $0.descriptor)
+            programs: kept.filter { $0.role.hasPrefix(Self.programRole) }.map {
+                (String($0.role.dropFirst(Self.programRole.count)), $0.descriptor)
             },
-            links: kept.filter { $0.role == "link" }.map(\.descriptor))
+            links: kept.filter { $0.role.hasPrefix(Self.linkRole) }.map(\.descriptor))
         guard let rung = recording.rungs.first(where: { $0.name == name }) else {
             throw SystemError("go on with the hooks \(name) of \(recording.stream)", errno: ENOENT)
         }

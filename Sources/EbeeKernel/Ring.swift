@@ -37,9 +37,10 @@ import Glibc
         throw SystemError("poll the ring of \(name)", errno: count)
     }
 
-    /// Takes all there are; how many.
+    /// Takes all there are; how many, 0 when it was stopped.
     func consume() throws(SystemError) -> Int {
         let count = unsafe ring_buffer__consume(ring)
+        if count == -ECANCELED { return 0 }
         if count < 0 { throw SystemError("read the ring of \(name)", errno: count) }
         return Int(count)
     }

@@ -1,11 +1,20 @@
 import CEvents
 import EbeeRecord
 
-/// What programs recorded that are about to be detached, while those that take their place were attached too: so that an event
+/// What programs recorded that are now detached, while those that took their place were attached too: so that an event
 /// that both saw is kept once.
 ///
-/// Both run at the same hooks, one behind the other, so the times of the two records of an event differ by what a program takes.
-public final class Overlap {
+/// Until the old programs are detached, they see everything, and their word counts: what the new ones saw by then is known.
+/// Only near that moment an event may have been seen by either alone. There, what both saw of one thread and one file or
+/// program is told apart by its order: times won't do, as a program takes about as long as the next event does to come, and
+/// between the two an interrupt may come, or a hypervisor take the processor away. The order begins behind
+/// the longest pause, where there is no doubt which event is which.
+final class Overlap {
+    /// How long after the new programs are attached the old ones stay.
+    static let length: UInt64 = 100_000_000
+    /// Two records of one event are never as far apart.
+    private static let reach: UInt64 = 60_000_000
+
     private struct Key: Hashable {
         let kind: UInt16
         let pid: UInt32
@@ -13,35 +22,45 @@ public final class Overlap {
         let content: Int
     }
 
-    /// Programs take microseconds, but between them an interrupt may come, or a hypervisor take the processor away. Less than what
-    /// `Recorder.finish` waits between the attaching of the new and the detaching of the old: an event that the old ones
-    /// alone saw and one that the new ones alone saw are never as near.
-    private static let reach: UInt64 = 15_000_000
-
-    let since: UInt64
-    /// Times of those that have not been seen twice yet.
-    private var times: [Key: [UInt64]] = [:]
-
-    /// - Parameter since: boot time at which the new programs began to be attached.
-    public init(since: UInt64) { self.since = since }
-
-    /// An event of the old programs.
-    public func add(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) {
-        guard header.sequence != 0, header.time + Self.reach >= since, let key = unsafe key(header, bytes) else {
-            return
-        }
-        times[key, default: []].append(header.time)
+    /// What the old programs saw of one thread and one file or program.
+    fileprivate struct Seen {
+        var times: [UInt64] = []
+        /// Where the order begins: in the middle of the longest pause, and the first event behind that.
+        var pause: UInt64 = 0
+        var next = 0
     }
 
-    /// Whether this event of the new programs is one of those, which then is none any more.
+    /// Boot time at which the old programs still were attached.
+    private var end: UInt64
+    private var seen: [Key: Seen] = [:]
+
+    /// - Parameters:
+    ///   - window: what the old programs recorded.
+    ///   - attached: boot time from which on the new programs were attached.
+    init(_ window: Window, attached: UInt64) {
+        end = attached + Self.length
+        for segment in window.segments where window.lastTime(of: segment) >= attached {
+            _ = unsafe window.walk(segment) { header, bytes, _ in
+                guard header.sequence != 0, header.time >= attached, let key = unsafe key(header, bytes) else { return }
+                seen[key, default: Seen()].times.append(header.time)
+                end = max(end, header.time)
+            }
+        }
+        // What the window gave up meanwhile is no pause.
+        let from = max(attached, window.coveredSince)
+        for key in seen.keys { seen[key]?.findPause(from: from, to: end) }
+    }
+
+    /// Whether the old programs saw this event of the new ones, which come here in their order.
     func takes(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let key = unsafe key(header, bytes), let known = times[key] else { return false }
-        let distances = known.map { $0 > header.time ? $0 - header.time : header.time - $0 }
-        guard let nearest = distances.indices.min(by: { distances[$0] < distances[$1] }),
-            distances[nearest] <= Self.reach
-        else { return false }
-        times[key]?.remove(at: nearest)
-        return true
+        if let key = unsafe key(header, bytes), let known = seen[key] {
+            if header.time < known.pause { return true }
+            if known.next < known.times.count {
+                seen[key]?.next += 1
+                return true
+            }
+        }
+        return header.time + Self.reach < end
     }
 
     /// What is the same in both records, also where one program knows more of the file than the other.
@@ -63,5 +82,20 @@ public final class Overlap {
         default: return nil
         }
         return Key(kind: header.kind, pid: header.pid, tid: header.tid, content: content.finalize())
+    }
+}
+
+extension Overlap.Seen {
+    fileprivate mutating func findPause(from: UInt64, to: UInt64) {
+        var longest: UInt64 = 0
+        var last = from
+        for (index, time) in (times + [to]).enumerated() {
+            if time > last, time - last > longest {
+                longest = time - last
+                pause = last + longest / 2
+                next = index
+            }
+            last = max(last, time)
+        }
     }
 }

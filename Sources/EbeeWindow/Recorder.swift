@@ -53,7 +53,7 @@ public final class Recorder {
     private var unpublished = 0
     /// The first record of the ring may be one that the process before this one took and could not tell the ring any more.
     private var retaken: RecordHeader?
-    /// What other programs recorded before those whose records come now; see `begin(generation:after:)`.
+    /// What other programs recorded before those whose records come now; see `begin(generation:attached:)`.
     private var overlap: Overlap?
     private var overlapEnd: UInt64 = 0
     /// What was marked as lost.
@@ -75,14 +75,18 @@ public final class Recorder {
     /// Which programs gave the sequence numbers that the window knows: counted up whenever others are attached.
     public var generation: UInt64 { writer.generation }
 
+    /// How long programs have to stay attached after those that take their place are, in nanoseconds.
+    public static let attachedTogether = Overlap.length
+
     /// From now on, other programs' records come: their sequence numbers begin anew.
-    /// - Parameter overlap: what the programs before them recorded while both were attached.
-    public func begin(generation: UInt64, after overlap: Overlap?) {
+    /// - Parameter attached: boot time from which on they were attached, where others were until now, and at least until
+    ///   `attachedTogether` later: an event that both saw stays once.
+    public func begin(generation: UInt64, attached: UInt64?) {
         writer.begin(generation: generation)
         counted = Array(repeating: ebee_account(), count: counted.count)
         losses.set(writer.cpus)
         retaken = nil
-        self.overlap = overlap
+        overlap = attached.map { Overlap(writer.window, attached: $0) }
         // The old programs are detached: what comes a second later they can't have seen.
         overlapEnd = Clock.boot() + 1_000_000_000
     }

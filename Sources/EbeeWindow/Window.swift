@@ -348,6 +348,9 @@ public final class Window: Sendable {
         return min(ledger.oldestSegment.load(), newest)...newest
     }
 
+    /// Boot time of a segment's newest record, 0 while there is none; for the writer.
+    func lastTime(of segment: UInt64) -> UInt64 { unsafe header(segment).pointee.lastTime }
+
     /// Before the first record of a segment; nil when it was given up.
     public func cursor(segment: UInt64) -> Cursor? {
         let ordinal = unsafe header(segment).pointee.firstOrdinal

@@ -2,5 +2,5 @@ import EbeeDaemon
 
 @main
 struct Main {
-    static func main() async { await Ebeed.main() }
+    static func main() { Ebeed.main() }
 }

@@ -98,7 +98,7 @@ extension KernelSuites {
             try makeFile(Array(pinned.place("before").utf8))
             _ = try must("rm", pinned.place("before"))
             let load = try Child(
-                [Binary.load, "--deletions", "500", "--executions", "50", "--seconds", "6"].map { Array($0.utf8) })
+                [Binary.load, "--deletions", "4500", "--executions", "450", "--seconds", "6"].map { Array($0.utf8) })
             usleep(500_000)
             for change in ["ring_bytes = 8388608", "window_bytes = 33554432\nfailed = false", ""] {
                 recorder.signal(SIGKILL)

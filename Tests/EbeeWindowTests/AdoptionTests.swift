@@ -148,27 +148,39 @@ import Testing
         #expect(window.end.ordinal - (window.bookmark?.ordinal ?? 0) == 11)
     }
 
-    @Test func otherPrograms() throws {
+    /// Bursts of the same event, which come faster than a program takes. The old programs are detached in the midst of one.
+    @Test("other programs take over: each event once", arguments: [30_000, -30_000] as [Int64], 10_000...10_006)
+    func otherPrograms(delay: Int64, seen: Int) throws {
         let window = try Window.small()
         let recorder = Recorder(window)
-        recorder.record(execution(4, time: 1000, pid: 1))
-        let overlap = Overlap(since: 1000)
-        for (pid, time) in [(2, 2000), (3, 3000), (4, 4000)] as [(UInt32, UInt64)] {
-            let bytes = execution(UInt64(pid) + 3, time: time, pid: pid)
-            recorder.record(bytes)
-            unsafe bytes.withUnsafeBytes { unsafe overlap.add(unsafe $0.load(as: RecordHeader.self), $0) }
+        window.recordingSince = 1
+        let attached: UInt64 = 1_000_000_000
+        let pause: UInt64 = 900_000
+        // Three before others were attached, then bursts of five.
+        let times = (0..<10_100).map { index -> UInt64 in
+            let at = attached - 3 * pause + UInt64(index / 5) * pause
+            return at + UInt64(index % 5) * 20_000
         }
-        recorder.begin(generation: recorder.generation + 1, after: overlap)
-        // The new ones saw the last two as well, and two more; the same program runs again, much later.
-        recorder.record(execution(1, time: 3010, pid: 3))
-        recorder.record(execution(2, time: 3990, pid: 4))
-        recorder.record(execution(3, time: 5000, pid: 5))
-        recorder.record(execution(4, time: 90_000_000, pid: 4))
-        #expect(window.all.filter { $0.process != nil }.map(\.header.pid) == [1, 2, 3, 4, 5, 4])
+        // A window that holds some hundred: what counts is the end.
+        for (index, time) in times[..<seen].enumerated() { recorder.record(execution(UInt64(index) + 1, time: time)) }
+        let before = window.end.ordinal
+        recorder.begin(generation: recorder.generation + 1, attached: attached)
+        var sequence: UInt64 = 0
+        for (index, time) in times.enumerated() where time > attached {
+            sequence += 1
+            // Once, something came between the two programs.
+            let late: Int64 = index == seen - 20 ? 700_000 : 0
+            recorder.record(execution(sequence, time: UInt64(Int64(time) + delay + late)))
+        }
+        #expect(window.end.ordinal - before == UInt64(times.count - seen))
+        #expect(recorder.lost.events == 0)
+        // One of a thread that the old ones did not know, behind their end.
+        recorder.record(execution(sequence + 1, time: times[times.count - 1] + 1_000, pid: 99))
+        #expect(window.end.ordinal - before == UInt64(times.count - seen) + 1)
         let adopted = Recorder(try adopt(window))
         #expect(adopted.generation == 1)
-        adopted.record(execution(5, time: 91_000_000, pid: 6))
-        #expect(adopted.lost.events == 3, "those before the first one")
+        adopted.record(execution(sequence + 2, time: times[times.count - 1] + 2_000))
+        #expect(adopted.lost.events == 0)
     }
 
     @Test func whatIsNoWindow() throws {

@@ -63,4 +63,13 @@ int ebee_make_deadline(uintptr_t *deadline);
 void ebee_set_deadline(uintptr_t deadline, unsigned milliseconds);
 void ebee_end_deadline(uintptr_t deadline);
 
+/// The calling thread, and all that it starts from then on, keeps no capability and gains none by executing something
+/// (capabilities(7), no_new_privs). 0, or -1 and errno.
+int ebee_drop_capabilities(void);
+
+/// Every thread of the process is refused (EPERM) the system calls of a fixed list from now on, those of another
+/// architecture, and sockets of families other than AF_UNIX (seccomp(2)). Needs no_new_privs. 0; -1 and errno; or the
+/// id of a thread that has another filter.
+int ebee_refuse_calls(void);
+
 #endif

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "linux_shim.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int ebee_drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+
+    /* Only who may set capabilities may bound them; to all others no_new_privs does the same. */
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return (int)syscall(SYS_capset, &header, none);
+}
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "add this architecture's AUDIT_ARCH_ value"
+#endif
+
+/* What nobody needs to whom everything is open already: more of the kernel, of other processes, of the system. */
+static const unsigned refused[] = {
+    /* The kernel's own insides. */
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_delete_module,
+    SYS_kexec_load,
+#ifdef SYS_kexec_file_load
+    SYS_kexec_file_load,
+#endif
+    SYS_userfaultfd,
+    SYS_io_uring_setup,
+    SYS_syslog,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_keyctl,
+    /* Mounts and namespaces. */
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_setns,
+    SYS_unshare,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_fsopen,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fspick,
+    /* Other processes. */
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_kcmp,
+    SYS_pidfd_getfd,
+    /* Other users and other files' owners. */
+    SYS_setuid,
+    SYS_setgid,
+    SYS_setreuid,
+    SYS_setregid,
+    SYS_setresuid,
+    SYS_setresgid,
+    SYS_setfsuid,
+    SYS_setfsgid,
+    SYS_setgroups,
+    SYS_fchown,
+    SYS_fchownat,
+    SYS_mknodat,
+    SYS_open_by_handle_at,
+#ifdef SYS_chown
+    SYS_chown,
+    SYS_lchown,
+    SYS_mknod,
+#endif
+    /* The system as a whole. */
+    SYS_reboot,
+    SYS_swapon,
+    SYS_swapoff,
+    SYS_acct,
+    SYS_quotactl,
+    SYS_sethostname,
+    SYS_setdomainname,
+    SYS_settimeofday,
+    SYS_clock_settime,
+    SYS_adjtimex,
+    SYS_clock_adjtime,
+#ifdef SYS_ioperm
+    SYS_ioperm,
+    SYS_iopl,
+#endif
+};
+#define REFUSED (sizeof(refused) / sizeof(refused[0]))
+
+int ebee_refuse_calls(void)
+{
+    const unsigned number = offsetof(struct seccomp_data, nr), architecture = offsetof(struct seccomp_data, arch),
+                   first = offsetof(struct seccomp_data, args[0]);
+    const struct sock_filter refuse = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                             allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_filter filter[16 + 2 * REFUSED];
+    unsigned short length = 0;
+
+#define ADD(...) filter[length++] = (struct sock_filter)__VA_ARGS__
+    /* The numbers below are those of this architecture; none is called by another one's. */
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, architecture));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
+    filter[length++] = refuse;
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number));
+    /* Of x32 (__X32_SYSCALL_BIT), and of what has no number. */
+    ADD(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1));
+    filter[length++] = refuse;
+    for (size_t index = 0; index < REFUSED; index++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[index], 0, 1));
+        filter[length++] = refuse;
+    }
+    /* Sockets of this machine only. */
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3));
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0));
+    ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT));
+    filter[length++] = allow;
+#undef ADD
+    struct sock_fprog program = { .len = length, .filter = filter };
+
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+}
