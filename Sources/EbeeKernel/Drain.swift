@@ -9,6 +9,9 @@ public final class Drain: Sendable {
     private let shared: Shared
     private let lossCount: LossCount
     private let accounts: Accounts
+    private let gauge: RingGauge
+    /// How fast events came of late.
+    public let pace: Pace
 
     /// What the thread and the rest of the daemon have in common.
     private final class Shared: Sendable {
@@ -19,6 +22,8 @@ public final class Drain: Sendable {
 
     /// How long the thread waits for the first record, and how often it looks at the kernel's counts.
     private static let patience: Int32 = 100  // ms
+    /// How often the kernel is asked what it did not show to the programs.
+    private static let askingEvery: UInt64 = 1_000_000_000  // ns
     /// How long it lets records gather after a wake-up: a reader that keeps up with every record is woken for every record.
     private static let gathering: UInt32 = 1000  // µs
 
@@ -35,7 +40,10 @@ public final class Drain: Sendable {
         let accounts = try Accounts(of: program)
         self.accounts = accounts
         lossCount = recorder.losses
-        let run = try Run(program, recorder, shared, accounts, isKept: isKept)
+        pace = recorder.pace
+        let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
+        self.gauge = gauge
+        let run = try Run(program, recorder, shared, accounts, gauge, isKept: isKept)
         let name = run.name
         try startThread(name: name) {
             let error = run.loop()
@@ -49,6 +57,9 @@ public final class Drain: Sendable {
 
     /// Boot time at which the thread last came round: it does ten times a second, whatever happens.
     public var pulse: UInt64 { shared.pulse.load(ordering: .relaxed) }
+
+    /// How full the ring is, and how full it was at most since the start of the thread.
+    public var ring: (capacity: Int, used: Int, highest: Int) { (gauge.capacity, gauge.used, gauge.mark) }
 
     /// What was lost so far.
     public var losses: Losses { lossCount.now }
@@ -71,9 +82,12 @@ public final class Drain: Sendable {
         private let isKept: Bool
         private var ring: Ring?
         private var settled: UInt64 = 0
+        /// What the kernel said when it was last asked, and when that was.
+        private var skipped: (count: UInt64, asked: UInt64) = (0, 0)
 
         init(
-            _ program: consuming Program, _ recorder: Recorder, _ shared: Shared, _ accounts: Accounts, isKept: Bool
+            _ program: consuming Program, _ recorder: Recorder, _ shared: Shared, _ accounts: Accounts,
+            _ gauge: RingGauge, isKept: Bool
         ) throws(SystemError) {
             name = "ebee-" + program.recording.stream
             self.recorder = recorder
@@ -81,7 +95,7 @@ public final class Drain: Sendable {
             self.accounts = accounts
             self.isKept = isKept
             try program.serve()
-            ring = unsafe try Ring(program.handles.ring, name: name) { bytes in
+            ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
                 unsafe recorder.record(bytes)
                 return !shared.stopping.load(ordering: .relaxed)
             }
@@ -109,8 +123,10 @@ public final class Drain: Sendable {
         /// The ring is empty but for what came this moment: time to compare with the kernel's own count.
         private func settle(_ now: UInt64) {
             settled = now
+            // A system call for each program, and news of something that hardly ever happens.
+            if now - skipped.asked >= Drain.askingEvery { skipped = (program?.skipped ?? 0, now) }
             let accounts = accounts
-            recorder.settle(accounts: { accounts[$0] }, skipped: program?.skipped ?? 0, now: now)
+            recorder.settle(accounts: { accounts[$0] }, skipped: skipped.count, now: now)
         }
 
         /// Frees the ring, and detaches the programs unless they are kept.

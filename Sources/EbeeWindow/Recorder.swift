@@ -6,6 +6,9 @@ import Synchronization
 public struct Losses: Sendable {
     /// Events that the ring had no room for, or that the programs could not remember.
     public var events: UInt64 = 0
+    /// Those of them that the kernel did not show to the programs, or that these could not remember; the ring was full for
+    /// all others.
+    public var missed: UInt64 = 0
     /// Those of them that the programs that are attached now have counted, cpu by cpu.
     public var counted: UInt64 = 0
     /// Records that were not what events.h says. There are none unless the kernel or we are broken.
@@ -22,9 +25,10 @@ public final class LossCount: Sendable {
     /// What was found so far.
     public var now: Losses { losses.withLock { $0 } }
 
-    func add(events: UInt64 = 0, counted: UInt64 = 0, malformed: UInt64 = 0) {
+    func add(events: UInt64 = 0, missed: UInt64 = 0, counted: UInt64 = 0, malformed: UInt64 = 0) {
         losses.withLock {
             $0.events += events
+            $0.missed += missed
             $0.counted += counted
             $0.malformed += malformed
         }
@@ -33,6 +37,7 @@ public final class LossCount: Sendable {
     func set(_ cpus: [CPUState]) {
         losses.withLock { losses in
             losses.events = cpus.reduce(0) { $0 + $1.lost }
+            losses.missed = cpus.reduce(0) { $0 + $1.lostMissed }
             losses.counted = cpus.dropLast().reduce(0) { $0 + $1.full + $1.missed }
         }
     }
@@ -58,6 +63,8 @@ public final class Recorder {
     private var overlapEnd: UInt64 = 0
     /// What was marked as lost.
     public let losses = LossCount()
+    /// How fast events came of late.
+    public let pace = Pace()
 
     /// Goes on where the window ends.
     /// - Parameter processes: how many are remembered at one time.
@@ -216,6 +223,7 @@ public final class Recorder {
         }
         if isMarked { publish() }
         writer.expire(now: now)
+        pace.note(now: now, events: writer.events, bytes: writer.bytes)
     }
 
     /// Finds what is missing before this event.
@@ -240,7 +248,8 @@ public final class Recorder {
         lost.why = why.rawValue
         _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to) }
         writer.commit()
-        losses.add(events: count, counted: cpu < counted.count - 1 ? count : 0)
+        losses.add(
+            events: count, missed: why == EBEE_MISSED ? count : 0, counted: cpu < counted.count - 1 ? count : 0)
     }
 
     /// Completes the execution that an exit belongs to, if it is still in the window. Readers take the exit for known when both
