@@ -36,6 +36,8 @@ public struct Configuration: Sendable, Equatable {
     public var journalEntriesPerSecond = 300
     /// Entries that are written at once after a quiet time, and events that may wait, before they are folded.
     public var journalBacklog = 10000
+    /// How long a stream may be without an event before it is tested.
+    public var quietSeconds = 300
     /// The directory of a BPF filesystem in which what outlives ebeed is pinned, where no service manager keeps it; nil: nothing is.
     public var pin: String?
     /// Where the socket is.
@@ -167,6 +169,7 @@ private enum Schema {
                 "entries_per_second": .integer(\.journalEntriesPerSecond, 10...100_000),
                 "backlog": .integer(\.journalBacklog, 100...1_000_000),
             ],
+            "self_test": ["quiet_seconds": .integer(\.quietSeconds, 1...86_400)],
             "handover": ["pin": pin],
             "server": [
                 // sun_path holds 108 bytes with its NUL (unix(7)).

@@ -78,6 +78,7 @@ struct Daemon {
         let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger) { recording in
             handOver.abandon(recording)
         }
+        let canary = CanaryService(selfTest, quiet: .seconds(configuration.quietSeconds))
         let report = StatusSource(
             started: started, recorded: recorded, journal: journal, selfTest: selfTest, configuration: configuration)
         let server = Server(
@@ -92,6 +93,7 @@ struct Daemon {
         let reloader = ReloadService(current: configuration, load: reload, selfTest: selfTest, logger: logger) { new in
             Self.level.withLock { $0 = new.logLevel }
             journal.set(new.journalSettings)
+            canary.set(quiet: .seconds(new.quietSeconds))
             report.set(new)
             server.set(new.serverLimits, Access(others: new.access, group: new.group))
         }
@@ -99,6 +101,7 @@ struct Daemon {
         services.append(.init(service: journal))
         services.append(.init(service: reloader))
         services.append(.init(service: ReadinessService(drains: drains, selfTest: selfTest)))
+        services.append(.init(service: canary))
         services.append(.init(service: server))
 
         var group = ServiceGroupConfiguration(

@@ -1,4 +1,5 @@
 import EbeeKernel
+import EbeeProtocol
 import EbeeRecord
 import EbeeServer
 import EbeeWindow
@@ -6,8 +7,8 @@ import Glibc
 import Logging
 import Synchronization
 
-/// Whether events really arrive. At start and at each reload a child of ebeed is executed and deletes a file, and both
-/// must come out of the windows: everything can be attached and healthy, and still blind.
+/// Whether events really arrive. At start, at each reload, and when a stream has been quiet, a child of ebeed is executed and
+/// deletes a file, and both must come out of the windows: everything can be attached and healthy, and still blind.
 final class SelfTest: Sendable {
     /// The hidden argument of ebeed that makes it the child: the file that follows is deleted.
     static let argument = "--self-test-deletion"
@@ -19,9 +20,17 @@ final class SelfTest: Sendable {
     private let directory: String
     private let logger: Logger
     private let abandon: @Sendable (Recording) -> Void
-    private let findings = Mutex<[String: StatusReport.SelfTest]>([:])
+    private let state = Mutex(State())
     /// A reload may come while the test of the start, or of another reload, still runs.
     private let runs = Atomic<Int>(0)
+
+    private struct State {
+        var findings: [String: StatusReport.SelfTest] = [:]
+        /// How many events of the blind ones there were when they were found to be.
+        var events: [String: UInt64] = [:]
+        /// Boot time of the last test.
+        var tested: UInt64 = 0
+    }
 
     /// - Parameters:
     ///   - directory: one that ebeed may write to.
@@ -37,26 +46,85 @@ final class SelfTest: Sendable {
     }
 
     /// What the last run found, by stream; nil before there was one.
-    func finding(_ stream: String) -> StatusReport.SelfTest? { findings.withLock { $0[stream] } }
+    func finding(_ stream: String) -> StatusReport.SelfTest? { state.withLock { $0.findings[stream] } }
 
     /// One line for the service manager: what is recorded through which hooks, or what is wrong.
     var summary: String {
-        let failures = findings.withLock { findings in
-            findings.sorted { $0.key < $1.key }.compactMap { stream, finding -> String? in
-                guard case .failed(let reason) = finding else { return nil }
-                return "\(stream): \(reason)"
+        let failures = state.withLock { state in
+            state.findings.sorted { $0.key < $1.key }.compactMap { stream, finding -> String? in
+                guard case .failed(let reason, let since) = finding else { return nil }
+                return "\(stream): \(since.map { "since \(Self.text($0)), " } ?? "")\(reason)"
             }
         }
         let hooks = recorded.map { "\($0.recording.stream) through \($0.hooks.rung)" }.joined(separator: ", ")
         return failures.isEmpty ? "Recording \(hooks)." : "BLIND: " + failures.joined(separator: "; ")
     }
 
+    /// How long until a stream will have been without an event for so long: then it is to be tested.
+    func due(quiet: Duration) -> Duration {
+        let tested = state.withLock { $0.tested }
+        let seen = recorded.map { max(tested, $0.window.state.newest ?? 0) }.min() ?? tested
+        return quiet - .nanoseconds(Int64(clamping: Clock.boot() - min(Clock.boot(), seen)))
+    }
+
+    /// Whether a stream is taken for blind.
+    var isBlind: Bool {
+        state.withLock { state in
+            state.findings.values.contains { if case .failed(_, .some) = $0 { true } else { false } }
+        }
+    }
+
+    /// Takes back that a stream is blind once an event of it has come, whichever it is. That a test can't run, no event
+    /// takes back.
+    func look() {
+        for entry in recorded {
+            let stream = entry.recording.stream
+            if let events = state.withLock({ $0.events[stream] }), entry.window.end.ordinal > events {
+                conclude(entry, .passed)
+            }
+        }
+    }
+
+    /// Keeps what was found of a stream, and tells the log what is new.
+    private func conclude(_ entry: Begun, _ finding: StatusReport.SelfTest) {
+        let stream = entry.recording.stream
+        let before = state.withLock { state in
+            let before = state.findings[stream]
+            state.findings[stream] = finding
+            if case .failed(_, .some) = finding {
+                state.events[stream] = entry.window.end.ordinal
+            } else {
+                state.events[stream] = nil
+            }
+            return before
+        }
+        switch (finding, before) {
+        case (.failed(let reason, let since), _):
+            let when = since.map { "; the last event came at \(Self.text($0))" } ?? ""
+            logger.error("\(stream): blind, as far as ebeed can tell: \(reason)\(when)")
+            abandon(entry.recording)
+        case (.passed, .failed(_, let since?)?):
+            logger.warning("\(stream): events come again; what happened since \(Self.text(since)) may be missing")
+        case (.passed, .failed(_, nil)?): logger.info("\(stream): tested again, events arrive")
+        case (.passed, _): break
+        }
+    }
+
+    private static func text(_ boot: UInt64) -> String { RFC3339.format(Clock.wall(boot: boot)) }
+
     /// Runs the test and says what is wrong.
     func run() async {
         var cursors = recorded.map(\.window.end)
+        // What happened after that may be missing, if the test fails.
+        let seen = recorded.map { entry in
+            if case .failed(_, let since?) = finding(entry.recording.stream) { return since }
+            return entry.window.state.newest ?? entry.window.recordingSince
+        }
+        state.withLock { $0.tested = Clock.boot() }
         var missing = Set(recorded.indices)
         let path = "\(directory)/.self-test-\(getpid())-\(runs.wrappingAdd(1, ordering: .relaxed).newValue)"
         defer { _ = unsafe unlink(path) }
+        var isTested = true
         var failure =
             "its own test event did not arrive within \(Self.patience.components.seconds) s; a restart chooses among the hooks anew"
         do throws(SystemError) {
@@ -79,15 +147,10 @@ final class SelfTest: Sendable {
             if Task.isCancelled { return }
         } catch {
             failure = "it could not be tested: \(error)"
+            isTested = false
         }
         for (index, entry) in recorded.enumerated() {
-            let stream = entry.recording.stream
-            let finding = missing.contains(index) ? StatusReport.SelfTest.failed(failure) : .passed
-            findings.withLock { $0[stream] = finding }
-            if missing.contains(index) {
-                logger.error("\(stream): blind, as far as ebeed can tell: \(failure)")
-                abandon(entry.recording)
-            }
+            conclude(entry, missing.contains(index) ? .failed(failure, since: isTested ? seen[index] : nil) : .passed)
         }
     }
 

@@ -105,6 +105,38 @@ struct ReadinessService: Service {
     }
 }
 
+/// Notices blindness that comes later. A stream of which no event came for a while is tested: that costs next to nothing, and
+/// nothing where events come, since each proves that ebeed sees.
+final class CanaryService: Service {
+    private let selfTest: SelfTest
+    private let quiet: Mutex<Duration>
+    /// How soon it is noticed that a blind stream sees again; and the least between two looks.
+    private static let pause = Duration.seconds(1)
+
+    init(_ selfTest: SelfTest, quiet: Duration) {
+        self.selfTest = selfTest
+        self.quiet = Mutex(quiet)
+    }
+
+    /// How long a stream may be without an event.
+    func set(quiet: Duration) { self.quiet.withLock { $0 = quiet } }
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            var told = ""
+            while true {
+                let due = self.selfTest.due(quiet: self.quiet.withLock { $0 })
+                try await Task.sleep(for: self.selfTest.isBlind ? Self.pause : max(Self.pause, due))
+                self.selfTest.look()
+                if self.selfTest.due(quiet: self.quiet.withLock { $0 }) <= .zero { await self.selfTest.run() }
+                let summary = self.selfTest.summary
+                if summary != told { ServiceManager.notify("STATUS=\(summary)") }
+                told = summary
+            }
+        }
+    }
+}
+
 /// Reads the configuration again at SIGHUP. What can change while events are recorded does; the rest is named.
 struct ReloadService: Service {
     let current: Configuration
@@ -191,12 +223,15 @@ final class StatusSource: Sendable {
             version: Defaults.version, pid: getpid(), started: started, kernel: Self.kernel(),
             memoryBytes: Self.memory(),
             streams: recorded.map { recorded in
-                StatusReport.Stream(
+                let drain = recorded.drain.drain
+                let ring = drain.ring
+                return StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.hooks.rung, limits: recorded.hooks.limits,
                     programs: recorded.hooks.programs.map { ($0.name, $0.verifiedInstructions) },
                     selfTest: selfTest.finding(recorded.recording.stream),
-                    lost: recorded.drain.drain.losses.events, window: recorded.window.state,
-                    maximumAge: recorded.window.maximumAge / 1_000_000_000)
+                    generated: drain.generated, losses: drain.losses, rate: drain.pace.rate,
+                    ring: StatusReport.Ring(capacity: ring.capacity, used: ring.used, highest: ring.highest),
+                    window: recorded.window)
             }, journal: journal)
     }
 

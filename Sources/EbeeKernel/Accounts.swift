@@ -8,10 +8,11 @@ import Glibc
     private let size: Int
 
     /// - Parameter map: its descriptor, needed only while this runs.
-    init(_ map: Int32, bytes: Int, name: String) throws(SystemError) {
+    init(_ map: Int32, bytes: Int, name: String, isReadOnly: Bool = false) throws(SystemError) {
         let page = sysconf(Int32(_SC_PAGESIZE))
         size = (bytes + page - 1) / page * page
-        guard let base = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0), unsafe base != MAP_FAILED
+        let access = isReadOnly ? PROT_READ : PROT_READ | PROT_WRITE
+        guard let base = unsafe mmap(nil, size, access, MAP_SHARED, map, 0), unsafe base != MAP_FAILED
         else { throw SystemError("map \(name)") }
         unsafe self.base = base
     }

@@ -9,17 +9,37 @@ public final class Drain: Sendable {
     private let shared: Shared
     private let recorder: RecorderOfThread
     private let name: String
+    /// How fast events came of late.
+    public let pace: Pace
 
     /// What the thread and the rest of the daemon have in common.
     private final class Shared: Sendable {
-        let stopping = Atomic<Bool>(false)
+        let stopping: Flag
         /// Boot time at which the thread last came round; the watchdog looks at it.
         let pulse = Atomic<UInt64>(Clock.boot())
-        let accounts: Mutex<Accounts>
+        let figures: Mutex<Figures>
+        /// How many events the kernel did not show to the programs, as far as it was asked.
+        let skipped = Atomic<UInt64>(0)
         /// What the thread is to go on with, one after the other.
         let successors = Mutex<[Successor]>([])
 
-        init(_ accounts: Accounts) { self.accounts = Mutex(accounts) }
+        init(_ stopping: Flag, _ figures: Figures) {
+            self.stopping = stopping
+            self.figures = Mutex(figures)
+        }
+    }
+
+    /// Raised once.
+    private final class Flag: Sendable {
+        private let state = Atomic<Bool>(false)
+        func raise() { state.store(true, ordering: .releasing) }
+        var isRaised: Bool { state.load(ordering: .acquiring) }
+    }
+
+    /// What the kernel tells of programs and their ring, in memory that any thread may read.
+    private struct Figures: Sendable {
+        let accounts: Accounts
+        let gauge: RingGauge
     }
 
     /// The thread's alone, but for its counts.
@@ -30,17 +50,18 @@ public final class Drain: Sendable {
     /// Programs and what it takes to read them: made by whoever has the right to, used by the thread alone.
     private final class Source: @unchecked Sendable {
         var program: Program?
-        let accounts: Accounts
+        let figures: Figures
         let ring: Ring
 
-        init(_ program: consuming Program, _ recorder: Recorder, _ name: String, _ isStopping: @escaping () -> Bool)
+        init(_ program: consuming Program, _ recorder: Recorder, _ name: String, _ stopping: Flag)
             throws(SystemError)
         {
-            accounts = try Accounts(of: program)
+            let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
+            figures = Figures(accounts: try Accounts(of: program), gauge: gauge)
             try program.serve()
-            ring = unsafe try Ring(program.handles.ring, name: name) { bytes in
+            ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
                 unsafe recorder.record(bytes)
-                return !isStopping()
+                return !stopping.isRaised
             }
             self.program = consume program
         }
@@ -59,6 +80,8 @@ public final class Drain: Sendable {
 
     /// How long the thread waits for the first record, and how often it looks at the kernel's counts.
     private static let patience: Int32 = 100  // ms
+    /// How often the kernel is asked what it did not show to the programs.
+    private static let askingEvery: UInt64 = 1_000_000_000  // ns
     /// How long it lets records gather after a wake-up: a reader that keeps up with every record is woken for every record.
     private static let gathering: UInt32 = 1000  // µs
 
@@ -71,10 +94,13 @@ public final class Drain: Sendable {
         ended: @escaping @Sendable (SystemError?) -> Void
     ) throws(SystemError) {
         name = "ebee-" + program.recording.stream
-        let shared = Shared(try Accounts(of: program))
+        let stopping = Flag()
+        let source = try Source(program, recorder, name, stopping)
+        let shared = Shared(stopping, source.figures)
         self.shared = shared
         self.recorder = RecorderOfThread(recorder: recorder)
-        let run = Run(try Self.source(program, recorder, name, shared), recorder, shared, isKept: isKept)
+        pace = recorder.pace
+        let run = Run(source, recorder, shared, isKept: isKept)
         try startThread(name: name) {
             var error: SystemError?
             do throws(SystemError) {
@@ -88,12 +114,6 @@ public final class Drain: Sendable {
         }
     }
 
-    private static func source(
-        _ program: consuming Program, _ recorder: Recorder, _ name: String, _ shared: Shared
-    ) throws(SystemError) -> Source {
-        try Source(program, recorder, name) { shared.stopping.load(ordering: .relaxed) }
-    }
-
     /// Other programs take the place of those that are drained: these are detached, and what their ring still holds goes to the
     /// window first. Takes a tenth of a second.
     /// - Parameters:
@@ -105,7 +125,7 @@ public final class Drain: Sendable {
         with program: consuming Program, attached: UInt64, generation: UInt64, release: () -> Void,
         done: @escaping @Sendable () -> Void
     ) throws(SystemError) {
-        let source = try Self.source(program, recorder.recorder, name, shared)
+        let source = try Source(program, recorder.recorder, name, shared.stopping)
         let until = attached + Recorder.attachedTogether
         let now = Clock.boot()
         if now < until { usleep(UInt32((until - now) / 1000) + 1) }
@@ -116,18 +136,31 @@ public final class Drain: Sendable {
     }
 
     /// Asks the thread to end; it does within a tenth of a second, and calls `ended`.
-    public func stop() { shared.stopping.store(true, ordering: .releasing) }
+    public func stop() { shared.stopping.raise() }
 
     /// Boot time at which the thread last came round: it does ten times a second, whatever happens.
     public var pulse: UInt64 { shared.pulse.load(ordering: .relaxed) }
 
+    /// How full the ring is, and how full it was at most since the start of the thread.
+    public var ring: (capacity: Int, used: Int, highest: Int) {
+        let gauge = shared.figures.withLock { $0.gauge }
+        return (gauge.capacity, gauge.used, gauge.mark)
+    }
+
     /// What was lost so far.
     public var losses: Losses { recorder.recorder.losses.now }
+
+    /// Events that there were since the window began, by the kernel's own count: what became of each, the window and `losses` say. Those
+    /// that are on their way are between the two.
+    public var generated: UInt64 {
+        let counted = shared.figures.withLock { $0.accounts.generated } + shared.skipped.load(ordering: .relaxed)
+        return UInt64(clamping: Int64(clamping: counted) + losses.earlier)
+    }
 
     /// Events that the kernel counts as lost and that have no mark in the window yet: a loss that no later event shows is
     /// marked within a quarter of a second.
     public var unmarked: UInt64 {
-        let lost = shared.accounts.withLock { $0.lost }
+        let lost = shared.figures.withLock { $0.accounts.lost }
         let counted = losses.counted
         return lost > counted ? lost - counted : 0
     }
@@ -139,6 +172,7 @@ public final class Drain: Sendable {
         private let shared: Shared
         private let isKept: Bool
         private var settled: UInt64 = 0
+        private var asked: UInt64 = 0
 
         init(_ source: Source, _ recorder: Recorder, _ shared: Shared, isKept: Bool) {
             self.source = source
@@ -149,7 +183,7 @@ public final class Drain: Sendable {
 
         /// Runs until it is told to stop.
         func loop() throws(SystemError) {
-            while let source, !shared.stopping.load(ordering: .acquiring) {
+            while let source, !shared.stopping.isRaised {
                 let count = try source.ring.poll(milliseconds: Drain.patience)
                 let now = Clock.boot()
                 shared.pulse.store(now, ordering: .relaxed)
@@ -165,23 +199,33 @@ public final class Drain: Sendable {
         /// The ring is empty but for what came this moment: time to compare with the kernel's own count.
         private func settle(_ source: Source, _ now: UInt64) {
             settled = now
-            recorder.settle(accounts: { source.accounts[$0] }, skipped: source.skipped, now: now)
+            // A file to be read for each program, and news of something that hardly ever happens.
+            if now - asked >= Drain.askingEvery {
+                asked = now
+                shared.skipped.store(source.skipped, ordering: .relaxed)
+            }
+            compare(source, now)
+        }
+
+        private func compare(_ source: Source, _ now: UInt64) {
+            recorder.settle(
+                accounts: { source.figures.accounts[$0] }, skipped: shared.skipped.load(ordering: .relaxed), now: now)
         }
 
         private func goOn(with successor: Successor, after source: Source) throws(SystemError) {
-            let skipped = source.skipped
+            shared.skipped.store(source.skipped, ordering: .relaxed)
             source.program?.detach()
             // A program that was running when it was detached comes to its end.
             usleep(20_000)
             while try source.ring.consume() > 0 {}
             // Twice: what is missing at the first look may still come, it says.
-            for _ in 0..<2 {
-                recorder.settle(accounts: { source.accounts[$0] }, skipped: skipped, now: Clock.boot())
-            }
+            for _ in 0..<2 { compare(source, Clock.boot()) }
             // What the ring still holds, the next process takes.
-            if shared.stopping.load(ordering: .acquiring) { return }
+            if shared.stopping.isRaised { return }
             recorder.begin(generation: successor.generation, attached: successor.attached)
-            shared.accounts.withLock { $0 = successor.source.accounts }
+            asked = 0
+            shared.skipped.store(0, ordering: .relaxed)
+            shared.figures.withLock { $0 = successor.source.figures }
             self.source = successor.source
             successor.done()
         }

@@ -120,6 +120,9 @@ public struct Program: ~Copyable {
 
     /// How many events the kernel may not have shown to the programs, because one was running on that cpu already; at most so
     /// many, since two programs may have missed the same event. Linux counts this since 5.12.
+    ///
+    /// It asks by descriptor, which takes no capability (bpf(2), BPF_OBJ_GET_INFO_BY_FD): since Linux 5.19 also where
+    /// kernel.unprivileged_bpf_disabled is set.
     var skipped: UInt64 {
         let eventful = recording.rungs.first { $0.name == rung }?.eventful ?? []
         return handles.programs.reduce(0) { sum, program in

@@ -16,33 +16,84 @@ public struct StatusReport: Sendable {
         public let programs: [(name: String, verifiedInstructions: Int?)]
         /// What the last self-test found; nil while there was none.
         public let selfTest: SelfTest?
-        /// Events that are known to be lost.
-        public let lost: UInt64
+        /// Events that there were, by the kernel's own count.
+        public let generated: UInt64
+        /// What is known to be lost.
+        public let losses: Losses
+        /// How fast it was of late; nil where it has not been recorded for long enough.
+        public let rate: Pace.Rate?
+        /// What lies between the kernel and ebeed.
+        public let ring: Ring
         /// What it remembers.
         public let window: Window.State
+        /// How far back all of it is remembered.
+        public let reach: Reach
         /// In seconds.
         public let maximumAge: UInt64
 
         /// All of it, as it was found.
         public init(
             stream: String, rung: String, limits: [String], programs: [(name: String, verifiedInstructions: Int?)],
-            selfTest: SelfTest?, lost: UInt64, window: Window.State, maximumAge: UInt64
+            selfTest: SelfTest?, generated: UInt64, losses: Losses, rate: Pace.Rate?, ring: Ring, window: Window
         ) {
             self.stream = stream
             self.rung = rung
             self.limits = limits
             self.programs = programs
             self.selfTest = selfTest
-            self.lost = lost
-            self.window = window
-            self.maximumAge = maximumAge
+            self.generated = generated
+            self.losses = losses
+            self.rate = rate
+            self.ring = ring
+            self.window = window.state
+            maximumAge = window.maximumAge / 1_000_000_000
+            reach = Reach(window, rate)
+        }
+    }
+
+    /// The ring of a stream, in bytes.
+    public struct Ring: Sendable {
+        /// More than this is lost.
+        public let capacity: Int
+        /// Now.
+        public let used: Int
+        /// The most that ebeed found since it started.
+        public let highest: Int
+
+        /// All of it.
+        public init(capacity: Int, used: Int, highest: Int) {
+            self.capacity = capacity
+            self.used = used
+            self.highest = highest
+        }
+    }
+
+    /// How far back a window reaches, in seconds.
+    public struct Reach: Sendable {
+        /// Now: whatever happened since is in it, or marked as lost.
+        public let now: UInt64
+        /// Once it is full, if events go on to come as they did of late; nil where none came, or nobody knows.
+        public let atRate: UInt64?
+
+        init(_ window: Window, _ rate: Pace.Rate?) {
+            let now = Clock.boot()
+            self.now = (now - min(now, window.coveredSince)) / 1_000_000_000
+            guard let rate, rate.bytes > 0 else {
+                atRate = nil
+                return
+            }
+            // The segment that is written to holds no more than what came last.
+            let bytes = Double(window.segmentBytes * (window.segmentCount - 1))
+            let seconds = bytes / Double(rate.bytes) * Double(rate.nanoseconds) / 1e9
+            atRate = UInt64(min(seconds, Double(window.maximumAge) / 1e9))
         }
     }
 
     /// Whether an event of ebeed's own came out of the window, or why not.
     public enum SelfTest: Sendable {
         case passed
-        case failed(String)
+        /// - Parameter since: boot time of the last event before it was found out; nil where it could not be tested.
+        case failed(String, since: UInt64?)
     }
 
     /// What became of the events on their way to the journal.
@@ -139,9 +190,10 @@ public struct StatusReport: Sendable {
             writer.beginObject("self_test")
             switch selfTest {
             case .passed: writer.bool("passed", true)
-            case .failed(let reason):
+            case .failed(let reason, let since):
                 writer.bool("passed", false)
                 writer.string("reason", reason)
+                if scope == .all, let since { writer.time("blind_since", Clock.wall(boot: since)) }
             }
             writer.endObject()
         }
@@ -153,12 +205,32 @@ public struct StatusReport: Sendable {
     }
 
     private func writeCounts(_ stream: Stream, _ writer: inout JSONWriter) {
+        writer.number("generated", stream.generated)
         writer.number("events", stream.window.events + stream.window.evicted)
-        writer.number("lost", stream.lost)
+        writer.number("lost", stream.losses.events)
+        writer.beginObject("losses")
+        writer.number("ring_full", stream.losses.events - stream.losses.missed)
+        writer.number("missed", stream.losses.missed)
+        writer.number("malformed", stream.losses.malformed)
+        writer.endObject()
+        if let rate = stream.rate {
+            writer.beginObject("rate")
+            writer.number("interval_ns", rate.nanoseconds)
+            writer.number("events", rate.events)
+            writer.number("bytes", rate.bytes)
+            writer.endObject()
+        }
+        writer.beginObject("ring")
+        writer.number("capacity_bytes", stream.ring.capacity)
+        writer.number("used_bytes", stream.ring.used)
+        writer.number("highest_bytes", stream.ring.highest)
+        writer.endObject()
         writer.beginObject("window")
         writer.number("capacity_bytes", stream.window.capacityBytes)
         writer.number("used_bytes", stream.window.usedBytes)
         writer.number("max_age_seconds", stream.maximumAge)
+        writer.number("reach_seconds", stream.reach.now)
+        if let reach = stream.reach.atRate { writer.number("reach_at_rate_seconds", reach) }
         writer.number("events", stream.window.events)
         writer.number("evicted", stream.window.evicted)
         if let oldest = stream.window.oldest { writer.time("oldest", Clock.wall(boot: oldest)) }

@@ -28,6 +28,8 @@ struct CPUState: BitwiseCopyable {
     var missed: UInt64 = 0
     /// All that were marked as lost, also of programs before these.
     var lost: UInt64 = 0
+    /// Of these, those that were missed.
+    var lostMissed: UInt64 = 0
 }
 
 /// How far a reader that outlives the process has come.
@@ -68,7 +70,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
     struct Heading: BitwiseCopyable, Equatable {
         var magic: UInt64 = 0x7765_6265_6477_0a00
         /// Of this struct and what follows it.
-        var version: UInt32 = 1
+        var version: UInt32 = 2
         var layout = UInt32(EBEE_LAYOUT)
         var cpus: UInt64
         var segmentBytes: UInt64

@@ -6,8 +6,14 @@ import Synchronization
 public struct Losses: Sendable {
     /// Events that the ring had no room for, or that the programs could not remember.
     public var events: UInt64 = 0
+    /// Those of them that the kernel did not show to the programs, or that these could not remember; the ring was full for
+    /// all others.
+    public var missed: UInt64 = 0
     /// Those of them that the programs that are attached now have counted, cpu by cpu.
     public var counted: UInt64 = 0
+    /// What the programs that are attached now have not counted of all that is in the window, or was in it, or is lost: less than
+    /// nothing where they also counted what others had seen.
+    public var earlier: Int64 = 0
     /// Records that were not what events.h says. There are none unless the kernel or we are broken.
     public var malformed: UInt64 = 0
 
@@ -22,18 +28,26 @@ public final class LossCount: Sendable {
     /// What was found so far.
     public var now: Losses { losses.withLock { $0 } }
 
-    func add(events: UInt64 = 0, counted: UInt64 = 0, malformed: UInt64 = 0) {
+    func add(
+        events: UInt64 = 0, missed: UInt64 = 0, counted: UInt64 = 0, earlier: Int64 = 0, malformed: UInt64 = 0
+    ) {
         losses.withLock {
             $0.events += events
+            $0.missed += missed
             $0.counted += counted
+            $0.earlier += earlier
             $0.malformed += malformed
         }
     }
 
-    func set(_ cpus: [CPUState]) {
+    func set(_ writer: borrowing Window.Writer) {
+        let (cpus, events) = (writer.cpus, writer.events)
         losses.withLock { losses in
             losses.events = cpus.reduce(0) { $0 + $1.lost }
+            losses.missed = cpus.reduce(0) { $0 + $1.lostMissed }
             losses.counted = cpus.dropLast().reduce(0) { $0 + $1.full + $1.missed }
+            let known = cpus.reduce(0) { $0 + $1.sequence + $1.missed }
+            losses.earlier = Int64(clamping: events + losses.events) - Int64(clamping: known)
         }
     }
 }
@@ -58,6 +72,8 @@ public final class Recorder {
     private var overlapEnd: UInt64 = 0
     /// What was marked as lost.
     public let losses = LossCount()
+    /// How fast events came of late.
+    public let pace = Pace()
 
     /// Goes on where the window ends.
     /// - Parameter processes: how many are remembered at one time.
@@ -66,7 +82,7 @@ public final class Recorder {
         index = PositionIndex(capacity: processes)
         counted = Self.accounts(writer.cpus)
         retaken = writer.resumed
-        losses.set(writer.cpus)
+        losses.set(writer)
         for segment in window.segments {
             _ = unsafe window.walk(segment) { unsafe self.remember($0, $1, $2) }
         }
@@ -84,7 +100,7 @@ public final class Recorder {
     public func begin(generation: UInt64, attached: UInt64?) {
         writer.begin(generation: generation)
         counted = Array(repeating: ebee_account(), count: counted.count)
-        losses.set(writer.cpus)
+        losses.set(writer)
         retaken = nil
         overlap = attached.map { Overlap(writer.window, attached: $0) }
         // The old programs are detached: what comes a second later they can't have seen.
@@ -106,7 +122,7 @@ public final class Recorder {
         writer.take(countsOf: last)
         counted = Self.accounts(writer.cpus)
         retaken = last.resumed
-        losses.set(writer.cpus)
+        losses.set(writer)
         let window = writer.window
         window.recordingSince = old.coveredSince
         if var bookmark = old.bookmark {
@@ -164,6 +180,7 @@ public final class Recorder {
         guard let overlap else { return false }
         if unsafe overlap.takes(header, bytes) {
             writer.skip(header)
+            losses.add(earlier: -1)
             return true
         }
         if header.time > overlapEnd {
@@ -220,6 +237,7 @@ public final class Recorder {
         }
         if isMarked { publish() }
         writer.expire(now: now)
+        pace.note(now: now, events: writer.events, bytes: writer.bytes)
     }
 
     /// Finds what is missing before this event.
@@ -244,7 +262,8 @@ public final class Recorder {
         lost.why = why.rawValue
         _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to) }
         writer.commit()
-        losses.add(events: count, counted: cpu < counted.count - 1 ? count : 0)
+        losses.add(
+            events: count, missed: why == EBEE_MISSED ? count : 0, counted: cpu < counted.count - 1 ? count : 0)
     }
 
     /// Completes the execution that an exit belongs to, if it is still in the window. Readers take the exit for known when both

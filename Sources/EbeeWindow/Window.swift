@@ -178,6 +178,8 @@ public final class Window: Sendable {
         let window: Window
         private(set) var position: UInt64
         private(set) var events: UInt64
+        /// Of all records that this writer wrote.
+        private(set) var bytes: UInt64 = 0
         private(set) var cpus: [CPUState]
         /// Of the programs that give the sequence numbers.
         private(set) var generation: UInt64
@@ -227,6 +229,7 @@ public final class Window: Sendable {
                     cpus[cpu].time = mark.to
                 } else if mark.why == EBEE_MISSED.rawValue {
                     cpus[cpu].missed += mark.count
+                    cpus[cpu].lostMissed += mark.count
                     // Of a cpu, the time is that of its newest event.
                     if cpu == cpus.count - 1 { cpus[cpu].time = mark.to }
                 }
@@ -253,6 +256,7 @@ public final class Window: Sendable {
             let at = position
             unsafe window.address(at).copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count)
             position += UInt64(bytes.count)
+            self.bytes += UInt64(bytes.count)
             let header = unsafe window.header(segment)
             if unsafe header.pointee.firstTime == 0 { unsafe header.pointee.firstTime = time }
             unsafe header.pointee.lastTime = max(header.pointee.lastTime, time)
@@ -292,7 +296,7 @@ public final class Window: Sendable {
         /// From now on, other programs give the sequence numbers: from 1.
         mutating func begin(generation: UInt64) {
             self.generation = generation
-            cpus = cpus.map { CPUState(time: Clock.boot(), lost: $0.lost) }
+            cpus = cpus.map { CPUState(time: Clock.boot(), lost: $0.lost, lostMissed: $0.lostMissed) }
             checkpoint()
         }
 

@@ -49,7 +49,8 @@ import Testing
 
     @Test(arguments: [
         "recent --since foo", "recent --since 5", "recent --user no-such-user", "recent -n -1", "recent --older-than x",
-        "frobnicate", "recent --since now --until 1h", "status -o csv", "recent --host=-oProxyCommand=id",
+        "frobnicate", "recent --since now --until 1h", "status -o csv",
+        "recent -o openmetrics", "tail -o openmetrics", "recent --host=-oProxyCommand=id",
         "recent -o xml",
         "who-deleted /x",
     ])

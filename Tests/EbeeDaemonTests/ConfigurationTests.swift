@@ -48,6 +48,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             isPowerOfTwo: true),
         IntegerKey(section: "journal", key: "entries_per_second", range: 10...100_000) { $0.journalEntriesPerSecond },
         IntegerKey(section: "journal", key: "backlog", range: 100...1_000_000) { $0.journalBacklog },
+        IntegerKey(section: "self_test", key: "quiet_seconds", range: 1...86_400) { $0.quietSeconds },
         IntegerKey(section: "server", key: "clients", range: 1...4096) { $0.clients },
         IntegerKey(section: "server", key: "clients_per_user", range: 1...4096) { $0.clientsPerUser },
         IntegerKey(section: "server", key: "idle_seconds", range: 1...86_400) { $0.idleSeconds },
@@ -71,6 +72,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         #expect(configuration.exec.hooks == nil && configuration.deletes.hooks == nil)
         #expect(configuration.journalBacklog == 10000)
         #expect(configuration.journalEntriesPerSecond == 300)
+        #expect(configuration.quietSeconds == 300)
         #expect(configuration.socket == "/run/ebee/ebeed.sock" && configuration.group == "ebee")
         #expect(configuration.clients == 256 && configuration.requests == 8 && configuration.requestBytes == 65536)
         #expect(configuration.access == .own && configuration.clientsPerUser == 16)
@@ -196,11 +198,11 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
         ),
         (
             "\n[files]\nx = 1",
-            "f.toml:2: no section [files]; there are [deletes] [exec] [handover] [journal] [log] [server]"
+            "f.toml:2: no section [files]; there are [deletes] [exec] [handover] [journal] [log] [self_test] [server]"
         ),
         (
             "record = true",
-            "f.toml:1: no section [record]; there are [deletes] [exec] [handover] [journal] [log] [server]"
+            "f.toml:1: no section [record]; there are [deletes] [exec] [handover] [journal] [log] [self_test] [server]"
         ),
         ("[handover]\npin = \"x\"", "f.toml:2: handover.pin: must be an absolute path, or \"\""),
         ("# x\nexec = 1", "f.toml:2: exec is a section: write [exec]"),
@@ -239,11 +241,11 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
             }
         }
         // The error for a key that there is not tells every key that there is.
-        for section in ["exec", "deletes", "journal", "handover", "server", "log"] {
+        for section in ["exec", "deletes", "journal", "handover", "self_test", "server", "log"] {
             let message = try #require(error("[\(section)]\nx = 1"))
             let keys = try #require(message.components(separatedBy: " has ").last).components(separatedBy: ", ")
             #expect(shown[section] == Set(keys))
         }
-        #expect(Set(shown.keys) == ["exec", "deletes", "journal", "handover", "server", "log"])
+        #expect(Set(shown.keys) == ["exec", "deletes", "journal", "handover", "self_test", "server", "log"])
     }
 }

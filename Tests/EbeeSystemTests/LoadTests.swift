@@ -53,6 +53,14 @@ extension KernelSuites {
             let (answer, marks, lost) = try #require(account, "not every deletion is there or counted as lost")
             #expect(lost > 0)
             #expect(marks.allSatisfy { $0["why"] == .string("ring_full") && $0["stream"] == .string("delete") })
+            let stream = try recorder.stream("deletes")
+            #expect(
+                stream["losses"]
+                    == .object(["ring_full": stream["lost"] ?? .null, "missed": .integer(0), "malformed": .integer(0)]))
+            #expect(stream["ring", "capacity_bytes"] == .integer(65_536))
+            // Full is where the next record, of at most 64 KiB but of some 200 bytes here, finds no room.
+            #expect(stream["ring", "highest_bytes"]?.integer ?? 0 > 60_000)
+            #expect(try recorder.ebeectl("status").text.contains(" the ring was full)"))
             for mark in marks {
                 let from = try #require(mark["from"]?.string.flatMap(nanoseconds))
                 let to = try #require(mark["to"]?.string.flatMap(nanoseconds))

@@ -1,7 +1,5 @@
-import EbeeTestSupport
 import Foundation
 import Glibc
-import Synchronization
 import Testing
 
 extension KernelSuites {
@@ -153,56 +151,5 @@ extension KernelSuites {
             recorder.stop()
             #expect(manager.next("STOPPING=1") != nil)
         }
-    }
-}
-
-/// Takes what a service tells its manager (sd_notify(3)) as it comes; descriptors that come with it are closed, which is what a
-/// barrier waits for.
-private final class Manager {
-    private let descriptor: Int32
-    private let messages = Messages()
-
-    private final class Messages: Sendable {
-        let list = Mutex<[[String]]>([])
-    }
-
-    init(_ path: String) throws {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        self.descriptor = descriptor
-        let result = unsafe withUnixAddress(path) { unsafe bind(descriptor, $0, $1) }
-        guard result == 0 else { throw HarnessError("bind \(path): errno \(errno)") }
-        let messages = self.messages
-        Thread.detachNewThread {
-            var bytes = [UInt8](repeating: 0, count: 1 << 16)
-            while true {
-                let count = unsafe recv(descriptor, &bytes, bytes.count, 0)
-                if count <= 0 { return }
-                let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
-                messages.list.withLock { $0.append(lines) }
-            }
-        }
-    }
-
-    deinit {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
-    }
-
-    /// The lines of the next message that has this one; nil when none comes in time.
-    func next(_ line: String, seconds: Double = 15) -> [String]? {
-        let deadline = monotonic() + seconds
-        while monotonic() < deadline {
-            let found = messages.list.withLock { list -> [String]? in
-                guard let index = list.firstIndex(where: { $0.contains(line) }) else {
-                    list.removeAll()
-                    return nil
-                }
-                defer { list.removeFirst(index + 1) }
-                return list[index]
-            }
-            if let found { return found }
-            usleep(10_000)
-        }
-        return nil
     }
 }

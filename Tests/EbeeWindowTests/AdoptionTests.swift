@@ -58,6 +58,7 @@ import Testing
         recorder.settle(sequences: [7], lost: [5], missed: [2], now: 200)
         recorder.settle(sequences: [7], lost: [5], missed: [2], now: 300)
         #expect(recorder.lost.events == 7, "and 2 at the end")
+        #expect(recorder.lost.missed == 2)
         let window = try adopt(first)
         recorder = Recorder(window)
         recorder.settle(sequences: [7], lost: [5], missed: [2], now: 400)

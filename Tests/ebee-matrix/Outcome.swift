@@ -109,8 +109,9 @@ struct StepOutcome {
             if seconds > 1 { problems.append("ebeed took \(decimal(seconds, 2)) s to say it, more than one") }
         case .blindness:
             let states = lines.compactMap { try? JSON(parsing: Array($0.utf8)) }
-            // As it starts, after the tracing of functions is off, and after a new start.
-            let wanted = [("fentry", true), ("fentry", false), ("syscalls", true)]
+            // As it starts, while the tracing of functions is off, after it is on again, and, off, after a new start. Nobody
+            // asks for a test: the canary notices.
+            let wanted = [("fentry", true), ("fentry", false), ("fentry", true), ("syscalls", true)]
             let found = states.map { status -> (String?, Bool?) in
                 let stream = status["streams"]?.array?.first { $0["stream"]?.string == "deletes" }
                 return (stream?["rung"]?.string, stream?["self_test"]?["passed"]?.bool)
@@ -118,7 +119,10 @@ struct StepOutcome {
             if !found.elementsEqual(wanted, by: { $0.0 == $1.0 && $0.1 == $1.1 }) {
                 problems.append("deletions and their self-test are \(found), not \(wanted)")
             }
-            reason = lines.first { $0.contains("blind") }
+            if !lines.contains(where: { $0.contains("deletes: events come again") }) {
+                problems.append("ebeed does not say that it sees again")
+            }
+            reason = lines.first { $0.contains(": blind, ") }
             if reason == nil { problems.append("ebeed does not say that it is blind") }
         case .cost(let rung):
             cost = lines.last { Double($0) != nil }.flatMap { Double($0) }

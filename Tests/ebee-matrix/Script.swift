@@ -45,24 +45,27 @@ struct Script {
             "timeout 30 \(programs)/ebeed --socket /tmp/ebeed.sock"
         case .blindness:
             """
+            printf '[self_test]\\nquiet_seconds = 2\\n' >/tmp/ebeed.toml
             start() {
-                \(programs)/ebeed --socket /tmp/ebeed.sock 2>/tmp/ebeed.err & daemon=$!
+                \(programs)/ebeed --config /tmp/ebeed.toml --socket /tmp/ebeed.sock 2>/tmp/ebeed.err & daemon=$!
                 await '"self_test"'
             }
             await() {
                 for _ in $(seq 60); do
-                    \(programs)/ebeectl status -o json --socket /tmp/ebeed.sock 2>/dev/null | grep -q "$1" && break
+                    \(programs)/ebeectl status -o json --socket /tmp/ebeed.sock 2>/dev/null | grep -q "$@" && break
                     sleep 1
                 done
                 \(programs)/ebeectl status -o json --socket /tmp/ebeed.sock
             }
             start
             echo 0 >/proc/sys/kernel/ftrace_enabled
-            kill -HUP $daemon
             await '"passed":false'
+            echo 1 >/proc/sys/kernel/ftrace_enabled
+            await -v '"passed":false'
+            echo 0 >/proc/sys/kernel/ftrace_enabled
             kill $daemon
             wait $daemon
-            grep blind /tmp/ebeed.err
+            grep -e blind -e 'come again' /tmp/ebeed.err
             start
             kill $daemon
             wait $daemon

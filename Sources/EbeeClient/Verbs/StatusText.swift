@@ -48,19 +48,54 @@ private func streamLines(_ stream: JSON, clock: ReaderClock) -> [String] {
     var lines = [title]
     if let rung = stream["rung"]?.string { lines.append("  hook      \(shown(rung))") }
     if let test = stream["self_test"] {
-        let failure = "BLIND: " + shown(test["reason"]?.string ?? "")
+        let since = time(test["blind_since"]).map { " since \(clock.text($0, fractionDigits: 0))" } ?? ""
+        let failure = "BLIND\(since): " + shown(test["reason"]?.string ?? "")
         lines.append("  self-test \(test["passed"]?.bool == true ? "passed" : failure)")
     }
     if let events = stream["events"]?.integer {
         let lost = stream["lost"]?.integer ?? 0
-        let loss = lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST"
+        let loss = lost == 0 ? "none lost" : "\(HumanUnits.grouped(lost)) LOST\(causes(stream["losses"]))"
         lines.append("  recorded  \(HumanUnits.count(events, "event")), \(loss)")
     }
+    if let malformed = stream["losses"]?["malformed"]?.integer, malformed > 0 {
+        lines.append("  MALFORMED \(HumanUnits.count(malformed, "record")) that are none")
+    }
+    if let rate = stream["rate"] { lines += rateLines(rate) }
+    if let ring = stream["ring"] { lines += ringLines(ring) }
     if let window = stream["window"] { lines += windowLines(window, clock: clock) }
     for sentence in stream["cannot_see"]?.array ?? [] {
         lines.append("  limit     \(shown(sentence.string ?? ""))")
     }
     return lines
+}
+
+/// Why events are lost, where there is more to say than how many.
+private func causes(_ losses: JSON?) -> String {
+    let causes = [("ring_full", "the ring was full"), ("missed", "missed by the hooks")].compactMap { key, words in
+        (losses?[key]?.integer).flatMap { $0 > 0 ? "\(HumanUnits.grouped($0)) \(words)" : nil }
+    }
+    return causes.isEmpty ? "" : " (\(causes.joined(separator: ", ")))"
+}
+
+private func rateLines(_ rate: JSON) -> [String] {
+    guard let interval = rate["interval_ns"]?.integer, interval > 0, let events = rate["events"]?.integer,
+        let bytes = rate["bytes"]?.integer
+    else { return [] }
+    let each = 1e9 / Double(interval)
+    let perSecond = HumanUnits.sizeInWords(Int64(Double(bytes) * each))
+    return [
+        "  rate      \(HumanUnits.count(events, "event")) in the last \(HumanUnits.duration(interval)), \(perSecond) a second"
+    ]
+}
+
+private func ringLines(_ ring: JSON) -> [String] {
+    guard let capacity = ring["capacity_bytes"]?.integer, let highest = ring["highest_bytes"]?.integer else {
+        return []
+    }
+    let used = ring["used_bytes"]?.integer.map { ", \(HumanUnits.sizeInWords($0)) now" } ?? ""
+    return [
+        "  ring      at most \(HumanUnits.sizeInWords(highest)) of \(HumanUnits.sizeInWords(capacity)) used\(used)"
+    ]
 }
 
 private func windowLines(_ window: JSON, clock: ReaderClock) -> [String] {
@@ -72,6 +107,11 @@ private func windowLines(_ window: JSON, clock: ReaderClock) -> [String] {
     if let evicted = window["evicted"]?.integer { parts.append("\(HumanUnits.grouped(evicted)) evicted") }
     var lines = parts.isEmpty ? [] : ["  window    " + parts.joined(separator: ", ")]
 
+    if let reach = window["reach_seconds"]?.integer.flatMap({ Int64(seconds: $0, nanoseconds: 0) }) {
+        let full = window["reach_at_rate_seconds"]?.integer.flatMap { Int64(seconds: $0, nanoseconds: 0) }
+        let atRate = full.map { ", \(HumanUnits.duration($0)) at this rate once it is full" } ?? ""
+        lines.append("  reaches   \(HumanUnits.duration(reach)) back\(atRate)")
+    }
     if let used = window["used_bytes"]?.integer, let capacity = window["capacity_bytes"]?.integer {
         let age = window["max_age_seconds"]?.integer.flatMap { Int64(seconds: $0, nanoseconds: 0) }
         let bound = age.map { ", at most \(HumanUnits.duration($0)) back" } ?? ""

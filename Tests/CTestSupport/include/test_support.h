@@ -21,4 +21,11 @@ pid_t ebee_unlink_in_thread(const char *path);
 /// this user, these groups. The descriptor, or -errno.
 int ebee_connect_as(const char *path, uid_t uid, gid_t gid, const gid_t *groups, unsigned count);
 
+/// A thread of another process stands still, and only it, until the calling thread thaws it or ends (ptrace(2)). 0 or
+/// -errno.
+int ebee_freeze(pid_t thread);
+
+/// Lets it go on.
+void ebee_thaw(pid_t thread);
+
 #endif

@@ -1,3 +1,4 @@
+import CTestSupport
 import Foundation
 import Glibc
 import Testing
@@ -94,6 +95,19 @@ final class Recorder: @unchecked Sendable {
         if let ending = try? child.wait(seconds: 15) { return ending }
         child.signal(SIGKILL)
         return try? child.wait(seconds: 10)
+    }
+
+    /// Lets one of its threads stand still, while the others go on.
+    func freezing(_ name: String, _ body: () throws -> Void) throws {
+        let tasks = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
+        let found = tasks.first { task in
+            (try? String(contentsOfFile: "/proc/\(pid)/task/\(task)/comm", encoding: .utf8)) == name + "\n"
+        }
+        guard let thread = found.flatMap({ pid_t($0) }) else { throw HarnessError("ebeed has no thread \(name)") }
+        let frozen = ebee_freeze(thread)
+        guard frozen == 0 else { throw HarnessError("freeze \(name): errno \(-frozen)") }
+        defer { ebee_thaw(thread) }
+        try body()
     }
 
     /// Runs ebeectl against it.
