@@ -74,6 +74,18 @@ public struct Configuration: Sendable, Equatable {
 public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
     /// One sentence for people.
     public let description: String
+
+    /// - Parameter description: it may quote what is in the file, which must neither move the cursor nor break the line.
+    init(description: String) {
+        self.description = String(
+            String.UnicodeScalarView(
+                description.unicodeScalars.map { scalar in
+                    switch scalar.properties.generalCategory {
+                    case .control, .format, .lineSeparator, .paragraphSeparator: "\u{fffd}"
+                    default: scalar
+                    }
+                }))
+    }
 }
 
 extension Configuration {

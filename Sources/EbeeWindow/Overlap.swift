@@ -27,7 +27,8 @@ public final class Overlap {
 
     /// An event of the old programs.
     public func add(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) {
-        guard header.sequence != 0, header.time + Self.reach >= since, let key = unsafe key(header, bytes) else {
+        guard header.sequence != 0, header.time >= since - min(since, Self.reach), let key = unsafe key(header, bytes)
+        else {
             return
         }
         times[key, default: []].append(header.time)
