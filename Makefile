@@ -14,6 +14,11 @@ STRIP ?= $(shell ls /usr/bin/llvm-strip 2>/dev/null || ls -v /usr/bin/llvm-strip
 SWIFT ?=
 # Options of `swift test`, such as --filter.
 TEST_FLAGS ?=
+# Of fuzz: one target, how long for each, or how many inputs, and an input to repeat.
+FUZZ ?=
+SECONDS ?=
+RUNS ?=
+INPUT ?=
 # Of the kernel matrix: see kernel-test.
 CELLS ?=
 RUN ?=
@@ -75,7 +80,7 @@ LIVE := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: deps bpf build run test kernel-test bench install uninstall check clean help \
+.PHONY: deps bpf build run test fuzz sanitize kernel-test bench install uninstall check clean help \
 	root build-deps test-deps kernel-deps check-deps
 
 deps: ## install what is missing to build, test and check (apt; root only if something is)
@@ -114,7 +119,7 @@ build: build-deps bpf ## build .build/release/ebeed and .build/release/ebeectl
 run: root build ## start ebeed here and show live events until Ctrl-C (root)
 	$(Q).ci/try $(BUILT)
 
-test: test-deps build $(BUILT)/refuse.bpf.o ## run every test that this machine can run (root for those on the kernel)
+test: test-deps build $(BUILT)/refuse.bpf.o $(BUILT)/libebee-faults.so ## run every test that this machine can run (root for those on the kernel)
 	$(Q).ci/test $(BUILT) $(TEST_FLAGS)
 
 # CELLS='6.1/all,*/lockdown': only these. RUN=COMMAND: that in place of the suite. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
@@ -128,6 +133,26 @@ kernel-test: kernel-deps build $(BUILT)/refuse.bpf.o ## run ebeed on other kerne
 $(BUILT)/refuse.bpf.o: Tests/ebee-matrix/refuse.bpf.c | build
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_FLAGS) -idirafter /usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+
+# FUZZ=TARGET: only that one. SECONDS=N: so long for each; else RUNS=N inputs. INPUT=FILE repeats one.
+fuzz: build-deps bpf ## give made-up bytes to what reads bytes (FUZZ=TARGET SECONDS=N)
+	$(call say,SWIFT,fuzz targets)
+	$(Q)EBEE_FUZZ=1 .ci/swift build --quiet --configuration release --scratch-path .build/fuzz --product ebee-fuzz \
+		-Xcxx -fsanitize=fuzzer-no-link,address
+	$(Q)EBEE_FUZZ_SECONDS='$(SECONDS)' EBEE_FUZZ_RUNS='$(RUNS)' EBEE_FUZZ_INPUT='$(INPUT)' \
+		.ci/fuzz .build/fuzz/release/ebee-fuzz $(FUZZ)
+
+# Those that need no kernel. A build for each.
+sanitize: build-deps bpf ## run the unit tests with the address and the thread sanitizer
+	$(Q)for sanitizer in address thread; do \
+		printf '  %-8s%s\n' SWIFT "tests ($$sanitizer sanitizer)"; \
+		.ci/swift build --quiet --build-tests --sanitize=$$sanitizer --scratch-path .build/$$sanitizer -Xswiftc -use-ld=lld && \
+		.ci/sanitized $$sanitizer $(TEST_FLAGS) || exit; done
+
+# Preloaded into ebeed, it fails one call.
+$(BUILT)/libebee-faults.so: Tests/ebee-faults/faults.c | build
+	$(call say,C,$<)
+	$(Q)$(CLANG) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 
 bench: ## run the benchmarks (in a later version)
 	@echo 'The benchmarks come with a later version.' >&2

@@ -1,12 +1,14 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `make fuzz` sets it: what is ours tells libFuzzer where it goes, and addresses are checked.
+let isFuzzing = Context.environment["EBEE_FUZZ"] != nil
+let fuzzing: [SwiftSetting] =
+    isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])] : []
+
 /// Every target of ours: Swift 6, memory safety spelled out, a warning is an error.
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .error)] + fuzzing
 
 let package = Package(
     name: "ebeed",
@@ -117,3 +119,19 @@ let package = Package(
             dependencies: ["EbeeDaemon", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
     ]
 )
+
+// Only then, since libFuzzer is what it is linked with.
+if isFuzzing {
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/CFuzzer"),
+        .executableTarget(
+            name: "ebee-fuzz",
+            dependencies: [
+                "CFuzzer", "EbeeDaemon", "EbeeClient", "EbeeServer", "EbeeSystemd", "EbeeWindow", "EbeeRecord",
+                "EbeeProtocol", "CEvents", "CLinux", "CSystemd", "EbeeTestSupport",
+            ],
+            path: "Tests/ebee-fuzz", swiftSettings: strict,
+            // The linker that is the default on some systems ends with an error of its own.
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+    ]
+}

@@ -50,6 +50,11 @@ public struct Ebeed: ParsableCommand {
 
     /// Checks or records, until it is told to stop.
     public mutating func run() throws {
+        // Swift reads them from /proc. Without that, a configuration and a socket that were named would silently be others.
+        guard CommandLine.argc > 0 else {
+            Self.say("the command line can't be read from /proc/self/cmdline: is /proc mounted?")
+            throw ExitCode(EX_OSERR)
+        }
         if let selfTestDeletion { throw ExitCode(unsafe unlink(selfTestDeletion) == 0 ? EXIT_SUCCESS : EXIT_FAILURE) }
         // A client, or a reader of the log, that goes away is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)

@@ -179,7 +179,7 @@ struct StreamReader {
         switch header.kind {
         case RecordKind.lost:
             let mark = bytes.head(ebee_lost.self)
-            lost += mark.count
+            lost &+= mark.count
             writer.lost(mark, stream: source.event, scope: source.view.scope)
         case RecordKind.exec:
             if let record = try? ProcessRecord(bytes) {

@@ -16,7 +16,7 @@ struct Missing: Sendable {
     private(set) var to: UInt64 = 0
 
     mutating func add(_ count: UInt64, from: UInt64, to: UInt64) {
-        self.count += count
+        self.count &+= count
         self.from = min(self.from, from)
         self.to = max(self.to, to)
     }

@@ -38,7 +38,7 @@ final class Overlap {
     ///   - window: what the old programs recorded.
     ///   - attached: boot time from which on the new programs were attached.
     init(_ window: Window, attached: UInt64) {
-        end = attached + Self.length
+        end = max(attached, attached &+ Self.length)
         for segment in window.segments where window.lastTime(of: segment) >= attached {
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 guard header.sequence != 0, header.time >= attached, let key = unsafe key(header, bytes) else { return }
@@ -60,7 +60,7 @@ final class Overlap {
                 return true
             }
         }
-        return header.time + Self.reach < end
+        return header.time < end && end - header.time > Self.reach
     }
 
     /// What is the same in both records, also where one program knows more of the file than the other.

@@ -28,26 +28,27 @@ public final class LossCount: Sendable {
     /// What was found so far.
     public var now: Losses { losses.withLock { $0 } }
 
+    /// No kernel counts beyond 64 bits, but what is in a record must not end ebeed: the sum then begins anew.
     func add(
         events: UInt64 = 0, missed: UInt64 = 0, counted: UInt64 = 0, earlier: Int64 = 0, malformed: UInt64 = 0
     ) {
         losses.withLock {
-            $0.events += events
-            $0.missed += missed
-            $0.counted += counted
-            $0.earlier += earlier
-            $0.malformed += malformed
+            $0.events &+= events
+            $0.missed &+= missed
+            $0.counted &+= counted
+            $0.earlier &+= earlier
+            $0.malformed &+= malformed
         }
     }
 
     func set(_ writer: borrowing Window.Writer) {
         let (cpus, events) = (writer.cpus, writer.events)
         losses.withLock { losses in
-            losses.events = cpus.reduce(0) { $0 + $1.lost }
-            losses.missed = cpus.reduce(0) { $0 + $1.lostMissed }
-            losses.counted = cpus.dropLast().reduce(0) { $0 + $1.full + $1.missed }
-            let known = cpus.reduce(0) { $0 + $1.sequence + $1.missed }
-            losses.earlier = Int64(clamping: events + losses.events) - Int64(clamping: known)
+            losses.events = cpus.reduce(0) { $0 &+ $1.lost }
+            losses.missed = cpus.reduce(0) { $0 &+ $1.lostMissed }
+            losses.counted = cpus.dropLast().reduce(0) { $0 &+ $1.full &+ $1.missed }
+            let known = cpus.reduce(0) { $0 &+ $1.sequence &+ $1.missed }
+            losses.earlier = Int64(truncatingIfNeeded: events &+ losses.events &- known)
         }
     }
 }
@@ -245,7 +246,7 @@ public final class Recorder {
         let cpu = Int(header.cpu)
         guard cpu < counted.count - 1 else { return }
         let own = writer.cpus[cpu]
-        if header.sequence > own.sequence + 1 {
+        if header.sequence > own.sequence, header.sequence - own.sequence > 1 {
             mark(header.sequence - own.sequence - 1, from: own.time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
         }
     }

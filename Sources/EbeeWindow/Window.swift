@@ -222,14 +222,15 @@ public final class Window: Sendable {
                 cpus[cpu].time = header.time
             } else if header.kind == RecordKind.lost {
                 let mark = unsafe bytes.load(as: ebee_lost.self)
-                cpus[cpu].lost += mark.count
+                // A damaged window may hold any count.
+                cpus[cpu].lost &+= mark.count
                 if mark.why == EBEE_RING_FULL.rawValue {
-                    cpus[cpu].sequence += mark.count
-                    cpus[cpu].full += mark.count
+                    cpus[cpu].sequence &+= mark.count
+                    cpus[cpu].full &+= mark.count
                     cpus[cpu].time = mark.to
                 } else if mark.why == EBEE_MISSED.rawValue {
-                    cpus[cpu].missed += mark.count
-                    cpus[cpu].lostMissed += mark.count
+                    cpus[cpu].missed &+= mark.count
+                    cpus[cpu].lostMissed &+= mark.count
                     // Of a cpu, the time is that of its newest event.
                     if cpu == cpus.count - 1 { cpus[cpu].time = mark.to }
                 }

@@ -13,6 +13,7 @@ enum Binary {
     /// Where ebeed is, and what else the kernel matrix takes into its guests.
     static let release = (ebeed as NSString).deletingLastPathComponent
     static let matrix = "\(release)/ebee-matrix"
+    static let faults = "\(release)/libebee-faults.so"
 
     /// The package: this file lies three directories below it.
     static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

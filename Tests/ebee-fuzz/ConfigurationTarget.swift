@@ -1,0 +1,23 @@
+import EbeeDaemon
+
+/// The text of a configuration: it is taken, or refused in one sentence that names the file.
+@Sendable func configurationTarget(_ input: Input) {
+    var input = input
+    let text = String(decoding: input.all(), as: UTF8.self)
+    do throws(ConfigurationError) {
+        let configuration = try Configuration(parsing: text, file: "ebeed.toml")
+        // What the rest of the daemon relies on.
+        for stream in [configuration.exec, configuration.deletes] {
+            require(stream.ringBytes.nonzeroBitCount == 1, "a ring of \(stream.ringBytes) bytes")
+            require(stream.windowBytes >= 1 << 20 && stream.windowSeconds >= 60, "a window that is too small")
+        }
+        require(
+            configuration.socket.hasPrefix("/") && configuration.socket.utf8.count <= 107, "\(configuration.socket)")
+    } catch {
+        require(error.description.hasPrefix("ebeed.toml:"), "no file: \(error.description)")
+        require(
+            error.description.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f },
+            "a control character: \(error.description.debugDescription)")
+        require(error.description.utf8.count < 4096, "a sentence of \(error.description.utf8.count) bytes")
+    }
+}
