@@ -182,6 +182,7 @@ extension Configuration {
         if argumentBytes != old.argumentBytes { keys.append("exec.argument_bytes") }
         if pin != old.pin { keys.append("handover.pin") }
         if socket != old.socket { keys.append("server.socket") }
+        if group != old.group { keys.append("server.group") }
         return keys
     }
 }

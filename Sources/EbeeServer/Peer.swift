@@ -57,6 +57,9 @@ public struct Access: Sendable, Equatable {
         self.init(others: others, groupName: name, group: unsafe getgrnam(name).map { unsafe $0.pointee.gr_gid })
     }
 
+    /// The same group, and others.
+    public func opened(to others: Others) -> Access { Access(others: others, groupName: groupName, group: group) }
+
     init(others: Others, groupName: String, group: gid_t?) {
         self.others = others
         self.groupName = groupName

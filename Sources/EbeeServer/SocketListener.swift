@@ -28,6 +28,7 @@ public struct SocketListener: Sendable {
         self.descriptor = descriptor
         created = path
         do {
+            try give(to: access)
             try open(to: access)
         } catch {
             remove()
@@ -35,13 +36,18 @@ public struct SocketListener: Sendable {
         }
     }
 
+    /// Gives the socket to the group, if it was made here. Later, ebeed could not: that takes CAP_CHOWN.
+    private func give(to access: Access) throws(SystemError) {
+        guard let path = created, let group = access.group else { return }
+        if unsafe lchown(path, uid_t.max, group) != 0 {
+            throw SystemError("give \(path) to the group \(access.groupName)")
+        }
+    }
+
     /// Lets those connect that may ask, if the socket was made here; where the system has no such group, root alone besides
     /// those who see their own events.
     func open(to access: Access) throws(SystemError) {
         guard let path = created else { return }
-        if let group = access.group, unsafe lchown(path, uid_t.max, group) != 0 {
-            throw SystemError("give \(path) to the group \(access.groupName)")
-        }
         if unsafe chmod(path, access.socketMode) != 0 { throw SystemError("set the mode of \(path)") }
     }
 

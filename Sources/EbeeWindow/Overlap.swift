@@ -30,15 +30,18 @@ final class Overlap {
         var next = 0
     }
 
-    /// Boot time at which the old programs still were attached.
-    private var end: UInt64
+    /// Boot time until which the old programs saw everything for certain. Then they are detached one after the other, which takes
+    /// its time: some still see what others miss.
+    private let certain: UInt64
     private var seen: [Key: Seen] = [:]
-
     /// - Parameters:
     ///   - window: what the old programs recorded.
     ///   - attached: boot time from which on the new programs were attached.
     init(_ window: Window, attached: UInt64) {
-        end = max(attached, attached &+ Self.length)
+        // What the window gave up meanwhile they saw, and it is no pause.
+        let from = max(attached, window.coveredSince)
+        certain = max(from, attached &+ Self.length)
+        var end = certain
         for segment in window.segments where window.lastTime(of: segment) >= attached {
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 guard header.sequence != 0, header.time >= attached, let key = unsafe key(header, bytes) else { return }
@@ -46,8 +49,6 @@ final class Overlap {
                 end = max(end, header.time)
             }
         }
-        // What the window gave up meanwhile is no pause.
-        let from = max(attached, window.coveredSince)
         for key in seen.keys { seen[key]?.findPause(from: from, to: end) }
     }
 
@@ -60,7 +61,7 @@ final class Overlap {
                 return true
             }
         }
-        return header.time < end && end - header.time > Self.reach
+        return header.time < certain && certain - header.time > Self.reach
     }
 
     /// What is the same in both records, also where one program knows more of the file than the other.
@@ -72,7 +73,9 @@ final class Overlap {
             guard let record = try? ProcessRecord(span) else { return nil }
             content.combine(record.fixed.start)
             content.combine(record.fixed.result)
-            content.combine(span.copy(record.arguments))
+            // Not the arguments: how much of them is kept may have been set anew.
+            content.combine(span.copy(record.executable))
+            content.combine(span.copy(record.interpreter))
         case RecordKind.delete:
             guard let record = try? DeleteRecord(span) else { return nil }
             content.combine(record.fixed.start)

@@ -184,6 +184,30 @@ import Testing
         #expect(adopted.lost.events == 0)
     }
 
+    /// Programs are detached one after the other. What one of them still sees says nothing of what another one sees no more.
+    @Test func detachedOneByOne() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        window.recordingSince = 1
+        let attached: UInt64 = 1_000_000_000
+        func deletion(_ sequence: UInt64, time: UInt64, how: ebee_how) -> [UInt8] {
+            DeleteFields {
+                $0.sequence = sequence
+                $0.time = time
+                $0.how = how.rawValue
+            }.bytes
+        }
+        recorder.record(deletion(1, time: attached + 110_000_000, how: EBEE_UNLINK))
+        recorder.record(deletion(2, time: attached + 400_000_000, how: EBEE_RENAME))
+        let before = window.end.ordinal
+        recorder.begin(generation: 1, attached: attached)
+        recorder.record(deletion(1, time: attached + 110_000_000, how: EBEE_UNLINK))
+        recorder.record(deletion(2, time: attached + 300_000_000, how: EBEE_UNLINK))
+        recorder.record(deletion(3, time: attached + 400_000_000, how: EBEE_RENAME))
+        #expect(window.end.ordinal - before == 1)
+        #expect(window.all.last?.header.time == attached + 300_000_000)
+    }
+
     @Test func whatIsNoWindow() throws {
         let window = try Window.small()
         let recorder = Recorder(window)

@@ -34,7 +34,7 @@ import Glibc
             window = adopted
             recorder = Recorder(window, processes: 16)
         case 3: readers[0].read(window)
-        case 4: recorder.begin(generation: recorder.generation + 1, after: nil)
+        case 4: recorder.begin(generation: recorder.generation + 1, attached: input.integer(UInt64.self))
         default:
             let bytes = record(&input)
             // In order, as the ring keeps them, or as they come.
