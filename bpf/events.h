@@ -63,6 +63,7 @@ enum ebee_process_flag {
 	EBEE_DIRECTORY_KNOWN = 1 << 8,
 	EBEE_CGROUP_KNOWN = 1 << 9,
 	EBEE_INTERPRETER_KNOWN = 1 << 10,
+	EBEE_ARGUMENTS_REDACTED = 1 << 11, /* set by the daemon: "***" stands for a secret */
 };
 
 /* A process. Parts: ancestors, executable, directory, cgroup, interpreter, arguments. */

@@ -2,6 +2,7 @@ import EbeeKernel
 import EbeeProtocol
 import EbeeServer
 import Logging
+import EbeeWindow
 import TOMLKit
 
 /// What an administrator can set: every key with its default; ranges are in `Schema`.
@@ -32,6 +33,8 @@ public struct Configuration: Sendable, Equatable {
     public var deletes = Self.deletesDefault
     /// Bytes of arguments kept of each execution.
     public var argumentBytes = 16384
+    /// What is hidden of arguments before anything keeps them.
+    public var redaction = Redaction.nothing
     /// Entries that are written to the journal in the long run.
     public var journalEntriesPerSecond = 300
     /// Entries that are written at once after a quiet time, and events that may wait, before they are folded.
@@ -197,7 +200,8 @@ private struct Setting {
 private enum Schema {
     static var sections: [String: [String: Setting]] {
         [
-            "exec": stream(\.exec, .exec).merging(["argument_bytes": .integer(\.argumentBytes, 256...32768)]) { $1 },
+            "exec": stream(\.exec, .exec).merging(
+                ["argument_bytes": .integer(\.argumentBytes, 256...32768), "redact": redact]) { $1 },
             "deletes": stream(\.deletes, .deletes),
             "journal": [
                 "entries_per_second": .integer(\.journalEntriesPerSecond, 10...100_000),
@@ -221,6 +225,23 @@ private enum Schema {
             ],
             "log": ["level": level],
         ]
+    }
+
+    private static var redact: Setting {
+        Setting { value, configuration in
+            guard let array = value.array else { return "an array of patterns, each in quotes" }
+            var patterns: [String] = []
+            for value in array {
+                guard let pattern = value.string else { return "an array of patterns, each in quotes" }
+                patterns.append(pattern)
+            }
+            do throws(RedactionError) {
+                configuration.redaction = try Redaction(patterns)
+                return nil
+            } catch {
+                return error.expected
+            }
+        }
     }
 
     private static var pin: Setting {

@@ -94,8 +94,9 @@ struct Daemon {
             Self.level.withLock { $0 = new.logLevel }
             journal.set(new.journalSettings)
             canary.set(quiet: .seconds(new.quietSeconds))
+            for drain in drains { drain.drain.redactions.set(new.redaction) }
             report.set(new)
-            server.set(new.serverLimits, Access(others: new.access, group: new.group))
+            server.set(new.serverLimits, access.opened(to: new.access))
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = drains.map { .init(service: $0) }
         services.append(.init(service: journal))

@@ -86,7 +86,7 @@ struct HandOver {
     /// are loaded, which takes a second or more.
     func inherit(_ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell) throws -> Inherited {
         let sets = takeSets(recording)
-        let (window, recorder, isNew) = try openWindow(recording, configuration[recording], doorbell)
+        let (window, recorder, isNew) = try openWindow(recording, configuration, doorbell)
         let known = recorder.generation
         let next = max(known, sets.last?.generation ?? 0) + 1
         let inherited = Inherited(recording, window, recorder, next: next)
@@ -188,8 +188,9 @@ struct HandOver {
 
     /// The window that was left, or a new one with what that remembers, where its size is another now, or an empty one.
     private func openWindow(
-        _ recording: Recording, _ stream: Configuration.Stream, _ doorbell: Doorbell
+        _ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell
     ) throws -> (Window, Recorder, isNew: Bool) {
+        let stream = configuration[recording]
         let cpus = Program.cpus()
         let age = UInt64(stream.windowSeconds) * 1_000_000_000
         var old: (window: Window, number: Int)?
@@ -209,13 +210,17 @@ struct HandOver {
                 keeper.forget(Keeper.window(of: recording, number: number))
             }
         }
-        if let old, old.window.hasGeometry(of: stream.windowBytes) { return (old.window, Recorder(old.window), false) }
+        if let old, old.window.hasGeometry(of: stream.windowBytes) {
+            return (
+                old.window, Recorder(old.window, redaction: configuration.redaction), false
+            )
+        }
         let number = old.map { 1 - $0.number } ?? 0
         let name = Keeper.window(of: recording, number: number)
         let window = try Window(
             name: "ebee-\(recording.stream)", bytes: stream.windowBytes, maximumAge: age, cpus: cpus,
             doorbell: doorbell, file: try keeper.file(name))
-        let recorder = Recorder(window)
+        let recorder = Recorder(window, redaction: configuration.redaction)
         if let old { recorder.carry(over: old.window) }
         try keeper.keep(window: name, window.descriptor)
         if let old { keeper.forget(Keeper.window(of: recording, number: old.number)) }

@@ -11,6 +11,8 @@ public final class Drain: Sendable {
     private let name: String
     /// How fast events came of late.
     public let pace: Pace
+    /// What is hidden of arguments.
+    public let redactions: Redactions
 
     /// What the thread and the rest of the daemon have in common.
     private final class Shared: Sendable {
@@ -100,6 +102,7 @@ public final class Drain: Sendable {
         self.shared = shared
         self.recorder = RecorderOfThread(recorder: recorder)
         pace = recorder.pace
+        redactions = recorder.redactions
         let run = Run(source, recorder, shared, isKept: isKept)
         try startThread(name: name) {
             var error: SystemError?

@@ -175,6 +175,7 @@ extension JSONWriter {
         }
         if let count = record.argumentCount(in: bytes) { number("args_count", count) }
         if record.has(EBEE_ARGUMENTS_CUT) { bool("args_truncated", true) }
+        if record.has(EBEE_ARGUMENTS_REDACTED) { bool("args_redacted", true) }
     }
 
     private mutating func ancestors(_ record: ProcessRecord, _ bytes: RawSpan, _ scope: Scope) {

@@ -109,7 +109,7 @@ public struct ProcessRecord {
     /// Path components, innermost first.
     public let cgroup: Range<Int>
     /// A path as text: the interpreter of a script, or the name that an execution that failed was given.
-    let interpreter: Range<Int>
+    public let interpreter: Range<Int>
     /// Each argument ends with a NUL; the last one doesn't where it was cut.
     public let arguments: Range<Int>
 

@@ -75,10 +75,16 @@ public final class Recorder {
     public let losses = LossCount()
     /// How fast events came of late.
     public let pace = Pace()
+    /// What is hidden of arguments.
+    public let redactions: Redactions
+    private let redactor = Redactor()
 
     /// Goes on where the window ends.
-    /// - Parameter processes: how many are remembered at one time.
-    public init(_ window: Window, processes: Int = 65536) {
+    /// - Parameters:
+    ///   - processes: how many are remembered at one time.
+    ///   - redaction: what is hidden of arguments from the first record on.
+    public init(_ window: Window, processes: Int = 65536, redaction: Redaction = .nothing) {
+        redactions = Redactions(redaction)
         writer = Window.Writer(window)
         index = PositionIndex(capacity: processes)
         counted = Self.accounts(writer.cpus)
@@ -165,7 +171,9 @@ public final class Recorder {
         }
         switch header.kind {
         case RecordKind.exec, RecordKind.process:
-            unsafe remember(header, bytes, writer.append(bytes, time: header.time))
+            let redaction = redactions.now
+            let kept = redaction.isEmpty ? unsafe bytes : unsafe redactor.redact(bytes, redaction)
+            unsafe remember(header, kept, writer.append(kept, time: header.time))
         case RecordKind.exit:
             complete(unsafe bytes.load(as: ebee_exit.self))
         case RecordKind.delete:

@@ -194,7 +194,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     @Test(arguments: [
         (
             "[exec]\n\nwindow = 1",
-            "f.toml:3: exec.window: no such key; [exec] has argument_bytes, calls_32_bit, failed, hooks, journal, record, ring_bytes, window_bytes, window_seconds"
+            "f.toml:3: exec.window: no such key; [exec] has argument_bytes, calls_32_bit, failed, hooks, journal, record, redact, ring_bytes, window_bytes, window_seconds"
         ),
         (
             "\n[files]\nx = 1",

@@ -19,7 +19,8 @@ import Testing
 
     @Test func aMillionRecords() throws {
         let window = try Window.small()
-        let recorder = Recorder(window, processes: 1024)
+        let redaction = try Redaction(["*srv ** --token=***", "*a***", "***b ?"])
+        let recorder = Recorder(window, processes: 1024, redaction: redaction)
         var process = ProcessFields {
             $0.kind = EBEE_PROCESS.rawValue; $0.sequence = 0
         }.bytes
