@@ -128,7 +128,7 @@ if isFuzzing {
             name: "ebee-fuzz",
             dependencies: [
                 "CFuzzer", "EbeeDaemon", "EbeeClient", "EbeeServer", "EbeeSystemd", "EbeeWindow", "EbeeRecord",
-                "EbeeProtocol", "CEvents", "CLinux", "CSystemd", "EbeeTestSupport",
+                "EbeeProtocol", "CEvents", "CLinux", "CSystemd", "EbeeTestSupport", "TOMLKit",
             ],
             path: "Tests/ebee-fuzz", swiftSettings: strict,
             // The linker that is the default on some systems ends with an error of its own.

@@ -94,13 +94,10 @@ public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
 }
 
 extension Configuration {
-    /// Reads a configuration's text.
+    /// Reads a configuration's text, which `TOMLTrial` has tried.
     /// - Parameter file: its name, for errors.
     public init(parsing text: String, file: String) throws(ConfigurationError) {
         self.init()
-        if let line = Self.unnamedHead(text) {
-            throw ConfigurationError(description: "\(file):\(line): the name of a section is missing after the bracket")
-        }
         let table: TOMLTable
         do {
             table = try TOMLTable(string: text)
@@ -136,25 +133,6 @@ extension Configuration {
                 }
             }
         }
-    }
-}
-
-extension Configuration {
-    /// The first line that begins a section and has no name where one must begin: the TOML library ends the process at it.
-    private static func unnamedHead(_ text: String) -> Int? {
-        let blanks = Set(" \t".utf8)
-        let beginnings = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_\"']".utf8)
-        for (index, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let trimmed = line.starts(with: "\u{feff}".utf8) ? line.dropFirst(3) : line
-            let head = trimmed.drop { blanks.contains($0) }
-            guard head.first == UInt8(ascii: "[") else { continue }
-            var name = head.dropFirst().drop { blanks.contains($0) }
-            if name.first == UInt8(ascii: "[") { name = name.dropFirst().drop { blanks.contains($0) } }
-            guard let first = name.first, beginnings.contains(first) else { return index + 1 }
-        }
-        return nil
     }
 }
 

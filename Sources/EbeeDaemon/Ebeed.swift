@@ -45,6 +45,10 @@ public struct Ebeed: ParsableCommand {
     @Option(name: .customLong(String(SelfTest.argument.dropFirst(2))), help: .hidden)
     var selfTestDeletion: String?
 
+    /// What the child that tries a configuration is told.
+    @Option(name: .customLong(String(TOMLTrial.argument.dropFirst(2))), help: .hidden)
+    var tryTOML: String?
+
     /// What ArgumentParser fills in.
     public init() {}
 
@@ -56,6 +60,7 @@ public struct Ebeed: ParsableCommand {
             throw ExitCode(EX_OSERR)
         }
         if let selfTestDeletion { throw ExitCode(unsafe unlink(selfTestDeletion) == 0 ? EXIT_SUCCESS : EXIT_FAILURE) }
+        if let attempt = tryTOML.flatMap(TOMLTrial.Attempt.init) { return TOMLTrial.perform(attempt) }
         // A client, or a reader of the log, that goes away is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         // Until the part that reloads is there, a reload has nothing to do, and must not end the process.
@@ -112,6 +117,7 @@ public struct Ebeed: ParsableCommand {
             if file == nil, errno == ENOENT { return Configuration() }
             throw ConfigurationError(description: unsafe "\(path): \(String(cString: strerror(errno)))")
         }
+        try TOMLTrial.check(text, file: path)
         return try Configuration(parsing: text, file: path)
     }
 

@@ -161,25 +161,7 @@ final class SelfTest: Sendable {
         let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         if file < 0 { throw SystemError("create \(path)") }
         close(file)
-        let words = ["ebeed", Self.argument, path]
-        let pointers = unsafe words.map { unsafe strdup($0) }
-        defer { unsafe pointers.forEach { unsafe free($0) } }
-        var child: pid_t = 0
-        // By its path, so that the child has its name; by the link itself where an upgrade has replaced it, or where the path
-        // leads through a directory that is closed to who has no capabilities.
-        let link = "/proc/self/exe"
-        var error = ENOENT
-        for program in [Self.path(of: link), link] where error != 0 {
-            error = unsafe posix_spawn(&child, program, nil, nil, pointers + [nil], environ)
-        }
-        if error != 0 { throw SystemError("execute \(link)", errno: error) }
-        return child
-    }
-
-    private static func path(of link: String) -> String {
-        guard let path = unsafe realpath(link, nil) else { return link }
-        defer { unsafe free(path) }
-        return unsafe String(cString: path)
+        return try OwnChild.start([Self.argument, path])
     }
 
     /// Whether the child has ended; it must have ended well.

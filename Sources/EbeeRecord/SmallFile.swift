@@ -10,6 +10,11 @@ public enum SmallFile {
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
+        return read(file)
+    }
+
+    /// What can be read from a descriptor, likewise.
+    public static func read(_ file: Int32) -> String? {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while text.count < limit {

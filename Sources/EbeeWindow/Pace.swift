@@ -39,7 +39,7 @@ public final class Pace: Sendable {
         samples.withLock { samples in
             samples.latest = Sample(time: now, events: events, bytes: bytes)
             let size = samples.kept.count
-            if samples.count > 0, now < samples.kept[(samples.count - 1) % size].time + Self.step { return }
+            if samples.count > 0, now &- samples.kept[(samples.count - 1) % size].time < Self.step { return }
             samples.kept[samples.count % size] = samples.latest
             samples.count += 1
         }
@@ -52,10 +52,10 @@ public final class Pace: Sendable {
             guard samples.count > 0 else { return nil }
             let first = samples.kept[samples.count > size ? samples.count % size : 0]
             let latest = samples.latest
-            guard latest.time >= first.time + Self.shortest else { return nil }
+            guard latest.time &- first.time >= Self.shortest else { return nil }
             return Rate(
-                nanoseconds: latest.time - first.time, events: latest.events - first.events,
-                bytes: latest.bytes - first.bytes)
+                nanoseconds: latest.time &- first.time, events: latest.events &- first.events,
+                bytes: latest.bytes &- first.bytes)
         }
     }
 }

@@ -38,6 +38,14 @@ extension KernelSuites {
                 ("exec = 1\n", ":1: exec is a section"),
                 ("server.clients = 0\n", ":1: server.clients: must be an integer from 1 to 4096"),
                 ("[exec\nrecord = true\n", ":1: "), ("[exec]\nrecord = maybe\n", ":2: "), ("[exec]\n[exec]\n", ":2: "),
+                // Where the TOML library ends the process.
+                ("[exec]\n[[[x\n", ":2: not TOML: is a bracket"),
+                ("\n\nrecord = [1, }=2\nx = 1\n", ":3: not TOML: is a bracket"), ("[\n\"x\"\n", ":1: not TOML"),
+                (
+                    "[exec]\nredact = [\"--password=\"]\n",
+                    ":2: exec.redact: must be patterns with one secret each, written ***"
+                ),
+                ("[exec]\nredact = \"***\"\n", ":2: exec.redact: must be an array of patterns, each in quotes"),
             ])
         func configuration(_ toml: String, _ sentence: String) throws {
             let place = try Place()
@@ -234,6 +242,8 @@ extension KernelSuites {
             try reload(
                 "[exec]\nargument_bytes = 1\n",
                 "configuration not reloaded, the old one stays: \(recorder.configuration):2: ")
+            try reload(
+                "\n\n[[[x\n", "configuration not reloaded, the old one stays: \(recorder.configuration):3: not TOML")
             // Nothing was lost over it.
             #expect(try recorder.deletions(below: place.path).map(\.path) == [file])
         }

@@ -54,35 +54,57 @@ func parsedAlike(_ line: [UInt8]) -> JSON {
         fatalError("not JSON: \(error)")
     }
     do {
-        let other = try JSONSerialization.jsonObject(with: Data(line), options: .fragmentsAllowed)
-        requireAlike(own, other)
+        requireAlike(own, try JSONDecoder().decode(Decoded.self, from: Data(line)))
     } catch {
         fatalError("not JSON for Foundation: \(error)")
     }
     return own
 }
 
-private func requireAlike(_ own: JSON, _ other: Any) {
-    switch own {
-    case .object(let members):
-        guard let object = other as? [String: Any] else { fatalError("no object for Foundation") }
+private func requireAlike(_ own: JSON, _ other: Decoded) {
+    switch (own, other) {
+    case (.object(let members), .object(let object)):
         require(object.count == members.count, "a key twice")
         for member in members {
             guard let value = object[member.key] else { fatalError("no \(member.key) for Foundation") }
             requireAlike(member.value, value)
         }
-    case .array(let values):
-        guard let array = other as? [Any], array.count == values.count else { fatalError("no such array") }
-        for (value, other) in zip(values, array) { requireAlike(value, other) }
-    case .string(let text):
-        // By bytes: two texts of other bytes may be equal for Swift. A byte order mark at the beginning is lost to JSONSerialization;
-        // JSONDecoder keeps it.
-        let known = text.utf8.starts(with: "\u{feff}".utf8) ? text.utf8.dropFirst(3) : text.utf8[...]
-        require(
-            (other as? String).map { $0.utf8.elementsEqual(known) || $0.utf8.elementsEqual(text.utf8) } == true,
-            "another string for Foundation")
-    case .number(let digits): require((other as? NSNumber)?.stringValue == digits, "another number than \(digits)")
-    case .bool(let value): require(other as? Bool == value, "another truth value")
-    case .null: require(other is NSNull, "null is \(other)")
+    case (.array(let values), .array(let others)):
+        require(values.count == others.count, "another array")
+        for (value, other) in zip(values, others) { requireAlike(value, other) }
+    case (.string(let text), .string(let other)):
+        // By bytes: two texts of other bytes may be equal for Swift.
+        require(text.utf8.elementsEqual(other.utf8), "\(text.debugDescription) is \(other.debugDescription)")
+    case (.number(let digits), .number(let other)): require(other == Decimal(string: digits), "\(digits) is \(other)")
+    case (.bool(let value), .bool(let other)): require(value == other, "another truth value")
+    case (.null, .null): break
+    default: fatalError("\(own) is \(other)")
+    }
+}
+
+/// What JSONDecoder makes of JSON. (JSONSerialization drops byte order marks at the beginning of a string, and behind an escape.)
+private enum Decoded: Decodable {
+    case null
+    case bool(Bool)
+    case number(Decimal)
+    case string(String)
+    case array([Decoded])
+    case object([String: Decoded])
+
+    init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        if value.decodeNil() {
+            self = .null
+        } else if let bool = try? value.decode(Bool.self) {
+            self = .bool(bool)
+        } else if let string = try? value.decode(String.self) {
+            self = .string(string)
+        } else if let number = try? value.decode(Decimal.self) {
+            self = .number(number)
+        } else if let array = try? value.decode([Decoded].self) {
+            self = .array(array)
+        } else {
+            self = .object(try value.decode([String: Decoded].self))
+        }
     }
 }

@@ -12,7 +12,7 @@ import Glibc
         return
     }
     var window = first
-    var recorder = Recorder(window, processes: 16)
+    var recorder = Recorder(window, processes: 16, redaction: secrets)
     var readers = [Reader(window.start), Reader(window.start)]
     // So that a few bytes fill segments.
     var copies = 0
@@ -32,7 +32,7 @@ import Glibc
             // Killed, and started again.
             guard let adopted = adopt(window) else { fatalError("a window of ours is not adopted") }
             window = adopted
-            recorder = Recorder(window, processes: 16)
+            recorder = Recorder(window, processes: 16, redaction: secrets)
         case 3: readers[0].read(window)
         case 4: recorder.begin(generation: recorder.generation + 1, attached: input.integer(UInt64.self))
         default:
@@ -75,7 +75,7 @@ import Glibc
         let window = try? Window(
             adopting: fcntl(file, F_DUPFD_CLOEXEC, 0), maximumAge: 1 << 40, cpus: 2, doorbell: Doorbell())
     else { return }
-    let recorder = Recorder(window, processes: 16)
+    let recorder = Recorder(window, processes: 16, redaction: secrets)
     unsafe Damaged.deletion.withUnsafeBytes { unsafe recorder.record($0) }
     recorder.settle(accounts: { _ in ebee_account() }, now: 1 << 40)
     var reader = Reader(window.start)
@@ -89,6 +89,8 @@ import Glibc
     }
     Recorder(larger, processes: 16).carry(over: window)
 }
+
+private let secrets = (try? Redaction(["*a ** b***c", "*** d", "x***"])) ?? .nothing
 
 /// What somebody sees who reads on from a cursor.
 private struct Reader {
