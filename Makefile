@@ -71,6 +71,9 @@ INSTALLED := $(SBIN)/ebeed $(BIN)/ebeectl $(UNITS)/ebeed.service $(UNITS)/ebeed.
 	$(BASH_COMPLETIONS)/ebeectl $(ZSH_COMPLETIONS)/_ebeectl $(FISH_COMPLETIONS)/ebeectl.fish \
 	$(foreach page,$(MAN_PAGES),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
+# What tests preload into ebeed.
+PRELOADED := $(BUILT)/libebee-faults.so $(BUILT)/libebee-tries.so
+
 where-there = ! command -v $(1) >/dev/null || $(1)
 completion = $(BUILT)/ebeectl --generate-completion-script $(1) | install -D -m 644 /dev/stdin
 
@@ -119,7 +122,7 @@ build: build-deps bpf ## build .build/release/ebeed and .build/release/ebeectl
 run: root build ## start ebeed here and show live events until Ctrl-C (root)
 	$(Q).ci/try $(BUILT)
 
-test: test-deps build $(BUILT)/refuse.bpf.o $(BUILT)/libebee-faults.so ## run every test that this machine can run (root for those on the kernel)
+test: test-deps build $(BUILT)/refuse.bpf.o $(PRELOADED) ## run every test that this machine can run (root for those on the kernel)
 	$(Q).ci/test $(BUILT) $(TEST_FLAGS)
 
 # CELLS='6.1/all,*/lockdown': only these. RUN=COMMAND: that in place of the suite. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
@@ -149,8 +152,8 @@ sanitize: build-deps bpf ## run the unit tests with the address and the thread s
 		.ci/swift build --quiet --build-tests --sanitize=$$sanitizer --scratch-path .build/$$sanitizer -Xswiftc -use-ld=lld && \
 		.ci/sanitized $$sanitizer $(TEST_FLAGS) || exit; done
 
-# Preloaded into ebeed, it fails one call.
-$(BUILT)/libebee-faults.so: Tests/ebee-faults/faults.c | build
+# Preloaded into ebeed: one fails a call of it, one tries what it may not do.
+$(BUILT)/libebee-%.so: Tests/ebee-%/*.c | build
 	$(call say,C,$<)
 	$(Q)$(CLANG) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 

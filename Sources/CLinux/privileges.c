@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -66,6 +67,9 @@ static const unsigned refused[] = {
     SYS_fsconfig,
     SYS_fsmount,
     SYS_fspick,
+#ifdef SYS_mount_setattr
+    SYS_mount_setattr,
+#endif
     /* Other processes. */
     SYS_ptrace,
     SYS_process_vm_readv,
@@ -109,6 +113,9 @@ static const unsigned refused[] = {
 #endif
 };
 #define REFUSED (sizeof(refused) / sizeof(refused[0]))
+/* A user namespace needs no capability, and gives all of them in there. */
+#define NAMESPACES                                                                                                     \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 int ebee_refuse_calls(void)
 {
@@ -116,7 +123,7 @@ int ebee_refuse_calls(void)
                    first = offsetof(struct seccomp_data, args[0]);
     const struct sock_filter refuse = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
                              allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_filter filter[16 + 2 * REFUSED];
+    struct sock_filter filter[32 + 2 * REFUSED];
     unsigned short length = 0;
 
 #define ADD(...) filter[length++] = (struct sock_filter)__VA_ARGS__
@@ -132,6 +139,15 @@ int ebee_refuse_calls(void)
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[index], 0, 1));
         filter[length++] = refuse;
     }
+    /* Children and threads, but no namespaces. What clone3() is asked for is not to be seen here: without it, libc
+     * takes clone(). */
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1));
+    ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4));
+    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1));
+    filter[length++] = refuse;
+    filter[length++] = allow;
     /* Sockets of this machine only. */
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3));
     ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first));

@@ -244,6 +244,12 @@ extension KernelSuites {
                 "configuration not reloaded, the old one stays: \(recorder.configuration):2: ")
             try reload(
                 "\n\n[[[x\n", "configuration not reloaded, the old one stays: \(recorder.configuration):3: not TOML")
+            // Root without capabilities is an owner of files like others.
+            try "[exec]\n".write(toFile: recorder.configuration, atomically: false, encoding: .utf8)
+            #expect(Call.chmod(recorder.configuration, 0) == 0)
+            recorder.signal(SIGHUP)
+            let closed = "the old one stays: \(recorder.configuration): Permission denied"
+            #expect(wait { recorder.errors.contains(closed) ? true : nil } == true, "\(recorder.errors)")
             // Nothing was lost over it.
             #expect(try recorder.deletions(below: place.path).map(\.path) == [file])
         }

@@ -25,6 +25,9 @@ int ebee_connect_as(const char *path, uid_t uid, gid_t gid, const gid_t *groups,
 /// -errno.
 int ebee_freeze(pid_t thread);
 
+/// Sends a signal to one thread of a process (tgkill(2)). 0 or -errno.
+int ebee_signal_thread(pid_t process, pid_t thread, int number);
+
 /// Lets it go on.
 void ebee_thaw(pid_t thread);
 

@@ -14,6 +14,7 @@ enum Binary {
     static let release = (ebeed as NSString).deletingLastPathComponent
     static let matrix = "\(release)/ebee-matrix"
     static let faults = "\(release)/libebee-faults.so"
+    static let tries = "\(release)/libebee-tries.so"
 
     /// The package: this file lies three directories below it.
     static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -3,6 +3,7 @@
 #include "test_support.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -16,3 +17,8 @@ int ebee_freeze(pid_t thread)
 }
 
 void ebee_thaw(pid_t thread) { ptrace(PTRACE_DETACH, thread, 0, 0); }
+
+int ebee_signal_thread(pid_t process, pid_t thread, int number)
+{
+    return tgkill(process, thread, number) < 0 ? -errno : 0;
+}
