@@ -88,7 +88,8 @@ public struct Ebeed: ParsableCommand {
     private static func wait(for body: @escaping @Sendable () async throws -> Void) throws {
         let failure = Mutex<(any Error)?>(nil)
         let ended = DispatchSemaphore(value: 0)
-        Task {
+        // By itself it would have this thread's priority, for which Dispatch raises that of its threads, and complains where it may not.
+        Task(priority: .medium) {
             do { try await body() } catch { failure.withLock { $0 = error } }
             ended.signal()
         }

@@ -60,18 +60,12 @@ final class SelfTest: Sendable {
         return failures.isEmpty ? "Recording \(hooks)." : "BLIND: " + failures.joined(separator: "; ")
     }
 
-    /// How long until a stream will have been without an event for so long: then it is to be tested.
-    func due(quiet: Duration) -> Duration {
+    /// Whether a stream has been without an event, and without a test, for so long: then it is to be tested.
+    func isDue(quiet: Duration) -> Bool {
         let tested = state.withLock { $0.tested }
         let seen = recorded.map { max(tested, $0.window.state.newest ?? 0) }.min() ?? tested
-        return quiet - .nanoseconds(Int64(clamping: Clock.boot() - min(Clock.boot(), seen)))
-    }
-
-    /// Whether a stream is taken for blind.
-    var isBlind: Bool {
-        state.withLock { state in
-            state.findings.values.contains { if case .failed(_, .some) = $0 { true } else { false } }
-        }
+        let now = Clock.boot()
+        return .nanoseconds(Int64(clamping: now - min(now, seen))) >= quiet
     }
 
     /// Takes back that a stream is blind once an event of it has come, whichever it is. That a test can't run, no event

@@ -110,7 +110,7 @@ struct ReadinessService: Service {
 final class CanaryService: Service {
     private let selfTest: SelfTest
     private let quiet: Mutex<Duration>
-    /// How soon it is noticed that a blind stream sees again; and the least between two looks.
+    /// How soon it is noticed that a blind stream sees again, that a stream became quiet, or that the setting changed.
     private static let pause = Duration.seconds(1)
 
     init(_ selfTest: SelfTest, quiet: Duration) {
@@ -125,10 +125,9 @@ final class CanaryService: Service {
         try? await cancelWhenGracefulShutdown {
             var told = ""
             while true {
-                let due = self.selfTest.due(quiet: self.quiet.withLock { $0 })
-                try await Task.sleep(for: self.selfTest.isBlind ? Self.pause : max(Self.pause, due))
+                try await Task.sleep(for: Self.pause)
                 self.selfTest.look()
-                if self.selfTest.due(quiet: self.quiet.withLock { $0 }) <= .zero { await self.selfTest.run() }
+                if self.selfTest.isDue(quiet: self.quiet.withLock { $0 }) { await self.selfTest.run() }
                 let summary = self.selfTest.summary
                 if summary != told { ServiceManager.notify("STATUS=\(summary)") }
                 told = summary
