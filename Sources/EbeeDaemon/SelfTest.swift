@@ -92,6 +92,11 @@ final class SelfTest: Sendable {
             }
             return before
         }
+        if case .failed(_, let since?) = finding {
+            entry.window.blindness.begin(since: since)
+        } else if case .passed = finding {
+            entry.window.blindness.end(now: Clock.boot())
+        }
         switch (finding, before) {
         case (.failed(let reason, let since), _):
             let when = since.map { "; the last event came at \(Self.text($0))" } ?? ""

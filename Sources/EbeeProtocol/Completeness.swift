@@ -10,14 +10,17 @@ public struct Completeness: Sendable, Equatable {
     public var to: Int64
     /// How many events in it are known to have been lost; nil for those who see only their own events.
     public var lost: Int64?
+    /// True when ebeed may have seen nothing for a part of it.
+    public var blind: Bool
 
     /// An account.
-    public init(matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64?) {
+    public init(matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64?, blind: Bool = false) {
         self.matched = matched
         self.complete = complete
         self.from = from
         self.to = to
         self.lost = lost
+        self.blind = blind
     }
 
     /// Reads the value of `done`; nil where something is missing. Ignores what a later daemon may add.
@@ -25,13 +28,16 @@ public struct Completeness: Sendable, Equatable {
         guard let matched = json["matched"]?.integer, let complete = json["complete"]?.bool,
             let from = json["from"]?.string.flatMap(RFC3339.parse), let to = json["to"]?.string.flatMap(RFC3339.parse)
         else { return nil }
-        self.init(matched: matched, complete: complete, from: from, to: to, lost: json["lost"]?.integer)
+        self.init(
+            matched: matched, complete: complete, from: from, to: to, lost: json["lost"]?.integer,
+            blind: json["blind"]?.bool ?? false)
     }
 
     /// The value of `done`.
     public var json: String {
         "{\"matched\":\(matched),\"complete\":\(complete),\"from\":\"\(RFC3339.format(from))\","
-            + "\"to\":\"\(RFC3339.format(to))\"" + (lost.map { ",\"lost\":\($0)" } ?? "") + "}"
+            + "\"to\":\"\(RFC3339.format(to))\"" + (lost.map { ",\"lost\":\($0)" } ?? "")
+            + (blind ? ",\"blind\":true}" : "}")
     }
 
     /// The last line of the reply to `recent`, with its newline.

@@ -304,6 +304,7 @@ struct Interval {
     private let covered: UInt64
     /// Events that were lost a moment ago, if the interval reaches until now: there is no mark of them yet.
     private let unmarked: UInt64
+    private let blindness: [Blindness]
     private let scope: Scope
 
     /// Within this time, a loss has its mark in the window.
@@ -316,6 +317,7 @@ struct Interval {
         since = recent.since.map { Self.boot($0, now: now) } ?? 0
         until = min(now, recent.until.map { Self.boot($0, now: now) } ?? now)
         covered = sources.map(\.coveredSince).max() ?? 0
+        blindness = sources.map(\.window.blindness)
         unmarked = now - until < Self.markedWithin ? sources.reduce(0) { $0 + $1.unmarked() } : 0
     }
 
@@ -327,9 +329,11 @@ struct Interval {
 
     func account(matched: Int64, lost: UInt64) -> Completeness {
         let lost = lost + unmarked
+        let isBlind = blindness.contains { $0.covers(from: begin, until: until) }
         return Completeness(
-            matched: matched, complete: begin >= covered && lost == 0, from: Clock.wall(boot: max(begin, covered)),
-            to: Clock.wall(boot: until), lost: scope == .all ? Int64(clamping: lost) : nil)
+            matched: matched, complete: begin >= covered && lost == 0 && !isBlind,
+            from: Clock.wall(boot: max(begin, covered)),
+            to: Clock.wall(boot: until), lost: scope == .all ? Int64(clamping: lost) : nil, blind: isBlind)
     }
 
     /// On boot time, so that a step of the wall clock hides nothing of what is asked for by age.

@@ -37,6 +37,8 @@ public final class Window: Sendable {
     public let identity: UInt64
     /// Rings when records were published; windows may share one.
     public let doorbell: Doorbell
+    /// When its programs seem to have seen nothing.
+    public let blindness = Blindness()
 
     private let memory: MemoryFile
     /// What the file says of itself, ahead of its segments.

@@ -45,6 +45,10 @@ extension KernelSuites {
                 #expect(since <= frozen && since > frozen - 60_000_000_000)
                 #expect(try recorder.stream(sees)["self_test", "passed"] == .bool(true))
                 #expect(try recorder.ebeectl("status").text.contains("  self-test BLIND since "))
+                #expect(try recorder.ebeectl("recent", blind, "--since", "1s", "--require-complete").status == 3)
+                let answer = try recorder.ebeectl("recent", blind, "--since", "1s")
+                #expect(answer.errorText.contains("NOT complete: ebeed was blind for a while"), "\(answer.errorText)")
+                #expect(try recorder.ebeectl("recent", sees, "--since", "1s", "--require-complete").status == 0)
                 #expect(recorder.errors.contains("\(blind): blind, as far as ebeed can tell: \(sentence)"))
                 let status = manager.next(where: { $0.hasPrefix("STATUS=BLIND: \(blind): since ") })
                 #expect(status?.contains(sentence) == true)
@@ -55,6 +59,10 @@ extension KernelSuites {
             #expect(manager.next(where: { $0.hasPrefix("STATUS=Recording ") }) != nil)
             #expect(try recorder.stream(blind)["self_test"] == .object(["passed": .bool(true)]))
             #expect(recorder.errors.contains("\(blind): events come again; what happened since "))
+            // What was not seen stays so.
+            #expect(try recorder.ebeectl("recent", blind, "--since", "1m", "--require-complete").status == 3)
+            usleep(1_100_000)
+            #expect(try recorder.ebeectl("recent", blind, "--since", "1s", "--require-complete").status == 0)
         }
 
         @Test("where the test can't run, that is noticed without a reload, and taken back") func readOnly() throws {

@@ -20,11 +20,12 @@ func closingLine(_ account: Completeness, asked: Recent, clock: ReaderClock) -> 
     // The clock is read after the daemon took its own now, so what it cut off is never taken for a delay.
     let began = asked.since.map { account.from > $0.nanoseconds(now: clock.now) } ?? false
     if let lost = account.lost {
-        if began || lost == 0 { reasons.append("recording began at \(from)") }
+        if began || lost == 0 && !account.blind { reasons.append("recording began at \(from)") }
         if lost > 0 { reasons.append("\(HumanUnits.count(lost, "event")) lost") }
     } else {
         // How many were lost, and whose, isn't told to those who see only their own.
-        reasons.append(began ? "recording began at \(from)" : "some events were lost")
+        if began || !account.blind { reasons.append(began ? "recording began at \(from)" : "some events were lost") }
     }
+    if account.blind { reasons.append("ebeed was blind for a while") }
     return "\(interval), NOT complete: \(reasons.joined(separator: ", "))"
 }
