@@ -22,7 +22,7 @@ INPUT ?=
 # Of the account: see account.
 STORMS ?=
 SCALE ?=
-ALONE ?=
+EVERYBODY ?=
 # Of the kernel matrix: see kernel-test.
 CELLS ?=
 RUN ?=
@@ -126,10 +126,10 @@ run: root build ## start ebeed here and show live events until Ctrl-C (root)
 test: test-deps build $(BUILT)/refuse.bpf.o $(BUILT)/libebee-faults.so ## run every test that this machine can run (root for those on the kernel)
 	$(Q).ci/test $(BUILT) $(TEST_FLAGS)
 
-# STORMS='deletions,ring': only these. SCALE=0.1: so many times the events. ALONE=1: no other process is seen.
-account: root build ## let storms fall upon ebeed and account for every event (root; STORMS=NAMES SCALE=N ALONE=1)
+# STORMS='deletions,ring': only these. SCALE=0.1: so many times the events. EVERYBODY=1: other processes too.
+account: root build ## let storms fall upon ebeed and account for every event (root; STORMS=NAMES SCALE=N)
 	$(Q)$(BUILT)/ebee-account --programs $(BUILT) $(if $(STORMS),--storms '$(STORMS)') \
-		$(if $(SCALE),--scale '$(SCALE)') $(if $(ALONE),--alone)
+		$(if $(SCALE),--scale '$(SCALE)') $(if $(EVERYBODY),--everybody)
 
 # CELLS='6.1/all,*/lockdown': only these. RUN=COMMAND: that in place of the suite. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
 kernel-test: kernel-deps build $(BUILT)/refuse.bpf.o ## run ebeed on other kernels, in virtual machines; root for the kernel here

@@ -8,10 +8,11 @@ struct Accounting: ParsableCommand {
         commandName: "ebee-account",
         abstract: "Lets storms of executions and deletions fall upon ebeed, and prints what became of every event.",
         discussion: """
-            Starts an ebeed of its own for each storm. Ends with 1 where events are unaccounted for, or where any was lost \
+            Starts an ebeed of its own for each storm, in a pid namespace, so that the other processes of this machine are \
+            not in its account. Ends with 1 where events are unaccounted for, or where any was lost \
             of the million deletions or the 100,000 executions, which are made as fast as this machine can, with the default \
             configuration: on a machine with a journal, they go there too. `make account` builds and runs it; STORMS, \
-            SCALE and ALONE=1 are its options.
+            SCALE and EVERYBODY=1 are its options.
 
             STORMS
             \(Storm.all.map { "  \($0.name)" }.joined(separator: "\n"))
@@ -19,7 +20,7 @@ struct Accounting: ParsableCommand {
             EXAMPLES
               sudo make account
               sudo make account STORMS=deletions SCALE=0.1
-              sudo .build/release/ebee-account --storms frozen,ring --alone
+              sudo .build/release/ebee-account --storms frozen,ring --threads 1
               sudo .build/release/ebee-account -o json
             """)
 
@@ -37,8 +38,8 @@ struct Accounting: ParsableCommand {
     @Option(help: "ebeed stands still for so many seconds in each storm, once the load has begun.")
     var freeze: Double?
 
-    @Flag(help: "In a pid namespace of its own, so that no other process is seen.")
-    var alone = false
+    @Flag(help: "Also see the other processes of this machine, which must do little: MADE is a lower bound then.")
+    var everybody = false
 
     @Option(name: .shortAndLong, help: "table, or json: one object for each stream of a storm.")
     var output = Format.table
@@ -65,7 +66,7 @@ struct Accounting: ParsableCommand {
 
     func run() throws {
         guard geteuid() == 0 else { throw Failure("must run as root", 0) }
-        if alone, unsafe getenv(Self.mark) == nil { return try startOver() }
+        if !everybody, unsafe getenv(Self.mark) == nil { return try startOver() }
         Interruption.arm()
         let chosen = Storm.all.filter { names.contains($0.name) }
         let table = output == .table ? Table() : nil
@@ -76,7 +77,8 @@ struct Accounting: ParsableCommand {
             if let freeze { storm.freeze = freeze }
             defer { showProgress("") }
             let trial = Trial(
-                ebeed: ebeed ?? "\(programs)/ebeed", load: "\(programs)/ebee-load", threads: threads, isAlone: alone
+                ebeed: ebeed ?? "\(programs)/ebeed", load: "\(programs)/ebee-load", threads: threads,
+                isAlone: !everybody
             ) { showProgress("\(index + 1) of \(chosen.count), \(storm.title): \($0)") }
             let outcomes = try trial.run(storm)
             showProgress("")
@@ -84,7 +86,7 @@ struct Accounting: ParsableCommand {
             fflush(nil)
             isFine = isFine && outcomes.allSatisfy(\.problems.isEmpty)
         }
-        table?.end(isAlone: alone)
+        table?.end(isAlone: !everybody)
         if !isFine { throw ExitCode(1) }
     }
 

@@ -2,25 +2,25 @@ import EbeeProtocol
 import EbeeTestSupport
 import Glibc
 
-/// An ebeed of our own, and the connection on which it is asked: ebeectl would be an execution more with each question.
+/// An ebeed of our own, asked on its socket: ebeectl would be an execution more with each question.
 final class Daemon {
     private let child: Child
     /// Its directory, which goes with it.
     let place: Place
-    private var connection: Int32 = -1
+    private let socket: String
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
     init(_ ebeed: String, configuration: String) throws {
         place = try Place()
         try place.write("ebeed.toml", configuration)
         let log = place("ebeed.log")
-        let socket = place("ebeed.sock")
+        socket = place("ebeed.sock")
         child = try Child([ebeed, "--config", place("ebeed.toml"), "--socket", socket], output: log, errors: log)
         do {
             // The verifier takes its time.
-            connection = try wait("ebeed to answer", seconds: 120) {
+            try wait("ebeed to answer", seconds: 120) {
                 if let ending = try child.ending() { throw Failure("ebeed ended at once with \(ending)", 0) }
-                return try Self.connect(socket)
+                return try connect().map { close($0) }
             }
             // Its self-test makes events too.
             try wait("ebeed's self-test", seconds: 60, pause: 0.1) {
@@ -31,10 +31,7 @@ final class Daemon {
         }
     }
 
-    deinit {
-        if connection >= 0 { close(connection) }
-        stop()
-    }
+    deinit { stop() }
 
     /// What it wrote to standard error.
     var said: String { String(decoding: place.read("ebeed.log").suffix(4000), as: UTF8.self) }
@@ -49,10 +46,10 @@ final class Daemon {
         while (try? child.ending()) == .some(nil), monotonic() < deadline { usleep(20_000) }
     }
 
-    private static func connect(_ path: String) throws -> Int32? {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    private func connect() throws -> Int32? {
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure("make a socket") }
-        if unsafe withUnixAddress(path, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 { return descriptor }
+        if unsafe withUnixAddress(socket, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 { return descriptor }
         close(descriptor)
         return nil
     }
@@ -96,8 +93,11 @@ final class Daemon {
         do { return try JSON(parsing: Array(line)) } catch { throw Failure("a line of ebeed is not JSON: \(error)", 0) }
     }
 
-    /// Lines of events are counted, never parsed: there are hundreds of thousands.
+    /// On a connection of its own: a storm takes longer than one may be idle. Lines of events are counted, never parsed: there
+    /// are hundreds of thousands.
     private func ask(_ members: String, _ take: (ArraySlice<UInt8>) throws -> Void) throws {
+        guard let connection = try connect() else { throw Failure("connect to ebeed") }
+        defer { close(connection) }
         let request = "{\"id\":1,\(members)}\n"
         guard unsafe send(connection, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count else {
             throw Failure("send a request")

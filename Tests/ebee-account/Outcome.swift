@@ -9,14 +9,14 @@ struct Outcome {
     /// How long that took.
     let seconds: Double
     let account: Account
-    /// What its window holds, line by line.
-    let rows: Rows
+    /// What its window holds, line by line; nil where more came while it was counted.
+    var rows: Rows?
     /// Those of the rows that ebee-load made; nil where the window gave up any.
     let own: Int64?
     /// Events of the storm by the kernel's count; nil where others may have made some.
     let generated: Int64?
-    /// Nothing came while it was counted.
-    var isStill: Bool
+    /// Nothing was on its way when the account was taken.
+    let isStill: Bool
 
     /// ebee-load is executed, and removes its directory: one of each.
     private static let byTheWay: Int64 = 1
@@ -24,18 +24,18 @@ struct Outcome {
     /// What is wrong with it.
     var problems: [String] {
         guard isStill else {
-            return ["events went on to come for a minute, so that nothing could be counted: try --alone"]
+            return ["others made events all the time for a minute, so that the counts are not of one moment"]
         }
         var problems: [String] = []
         if account.difference != 0 {
             problems.append("generated and what became of it differ by \(account.difference)")
         }
         if account.malformed != 0 { problems.append("\(account.malformed) records were malformed") }
-        if rows.events + account.evicted != account.delivered {
+        if let rows, rows.events + account.evicted != account.delivered {
             problems.append(
                 "the window holds \(rows.events) and gave up \(account.evicted), of \(account.delivered) delivered")
         }
-        if account.evicted == 0, rows.marked != account.lost {
+        if let rows, account.evicted == 0, rows.marked != account.lost {
             problems.append("the marks in the window say that \(rows.marked) were lost, status says \(account.lost)")
         }
         if made > account.delivered + account.lost {
@@ -53,9 +53,13 @@ struct Outcome {
     }
 
     /// What is worth a line, though nothing is wrong.
-    var note: String? {
-        storm.losesEvents && account.lost == 0
-            ? "nothing was lost here: the ring had room for what came meanwhile" : nil
+    var notes: [String] {
+        var notes: [String] = []
+        if storm.losesEvents, account.lost == 0 {
+            notes.append("nothing was lost here: the ring had room for what came meanwhile")
+        }
+        if rows == nil { notes.append("others made events while the window was counted, so that this has no outcome") }
+        return notes
     }
 
     /// `12 ring full`
@@ -67,12 +71,13 @@ struct Outcome {
     var json: String {
         let numbers = [
             ("made", made), ("generated", account.generated), ("delivered", account.delivered),
-            ("in_window", rows.events), ("evicted", account.evicted), ("lost", account.lost),
+            ("evicted", account.evicted), ("lost", account.lost),
             ("ring_full", account.ringFull), ("missed", account.missed), ("malformed", account.malformed),
-            ("marked", rows.marked), ("difference", account.difference),
+            ("difference", account.difference),
         ]
         var members = ["\"storm\":\(JSON.quoted(storm.name))", "\"stream\":\(JSON.quoted(stream.rawValue))"]
         members += numbers.map { "\"\($0)\":\($1)" } + ["\"seconds\":\(seconds)"]
+        if let rows { members.append("\"in_window\":\(rows.events),\"marked\":\(rows.marked)") }
         if let own { members.append("\"own_in_window\":\(own)") }
         if let generated { members.append("\"generated_by_storm\":\(generated)") }
         members.append("\"problems\":[\(problems.map(JSON.quoted).joined(separator: ","))]")

@@ -17,12 +17,13 @@ struct Table {
         for (index, outcome) in shown.enumerated() {
             let account = outcome.account
             let rate = outcome.seconds > 0 ? Int64(Double(outcome.made) / outcome.seconds) : 0
+            let window = outcome.rows.map { decimal($0.events) } ?? "-"
             put(
                 [index == 0 ? outcome.storm.title : "", outcome.stream.rawValue]
-                    + [outcome.made, rate, account.generated, account.delivered, outcome.rows.events, account.lost]
-                    .map(decimal)
-                    + [decimal(account.difference), outcome.causes, outcome.problems.isEmpty ? "ok" : "FAILED"])
-            for line in outcome.problems + (outcome.note.map { [$0] } ?? []) { print("    \(line)") }
+                    + [outcome.made, rate, account.generated, account.delivered].map(decimal)
+                    + [window, decimal(account.lost), decimal(account.difference), outcome.causes]
+                    + [outcome.problems.isEmpty ? "ok" : "FAILED"])
+            for line in outcome.problems + outcome.notes { print("    \(line)") }
         }
         fflush(nil)
     }
@@ -31,24 +32,23 @@ struct Table {
         print(
             """
 
-            MADE is ebee-load's own count. GENERATED is the kernel's count, DELIVERED what reached the window and LOST what \
-            did not, as
-            `ebeectl status` has them; DIFFERENCE = GENERATED - DELIVERED - LOST. IN WINDOW was counted line by line; the \
-            rest of DELIVERED
-            was given up since, as the window was full.
+            MADE is ebee-load's own count, PER SECOND over the whole storm. GENERATED is the kernel's count, DELIVERED what \
+            reached the window
+            and LOST what did not, as `ebeectl status` has them; DIFFERENCE = GENERATED - DELIVERED - LOST. IN WINDOW was \
+            counted line by line;
+            the rest of DELIVERED was given up since, as the window was full.
             """)
         if isAlone {
             print(
                 """
-                Only this program, ebeed and ebee-load were seen: of the storm, the kernel counted what was made and one \
-                more, ebee-load itself
-                or its directory. The rest of GENERATED is ebeed's own test.
+                Other processes of this machine were not seen: of a storm, the kernel counted what was made and one more, \
+                ebee-load itself or
+                its directory. The rest of GENERATED is ebeed's own test.
                 """)
         } else {
             print(
                 """
-                Whatever else ran on this machine is in GENERATED, DELIVERED and LOST too, so MADE is a lower bound. \
-                ALONE=1 leaves the others out.
+                Whatever else ran on this machine is in GENERATED, DELIVERED and LOST too, so MADE is a lower bound.
                 """)
         }
     }

@@ -81,23 +81,19 @@ struct Trial {
             var outcomes: [Outcome] = []
             for stream in Stream.allCases {
                 guard let counts = account[stream], let earlier = before[stream] else { continue }
-                let isFull = counts.evicted > 0
                 let all = try daemon.rows(stream, "")
-                let own = try isFull ? nil : daemon.rows(stream, Self.filter(stream, made.pid)).events
+                let own = try counts.evicted > 0 ? nil : daemon.rows(stream, Self.filter(stream, made.pid)).events
                 outcomes.append(
                     Outcome(
                         storm: storm, stream: stream, made: made.count[stream] ?? 0, seconds: made.seconds,
                         account: counts, rows: all, own: own,
-                        generated: isAlone ? counts.generated - earlier.generated : nil, isStill: true))
+                        generated: isAlone ? counts.generated - earlier.generated : nil, isStill: isStill))
             }
-            let isSame = try isStill && daemon.account() == account
-            if isSame { return outcomes }
+            if try isStill && daemon.account() == account { return outcomes }
             if monotonic() > deadline {
-                return outcomes.map {
-                    var outcome = $0
-                    outcome.isStill = false
-                    return outcome
-                }
+                // What came meanwhile is in one count and not in the other.
+                for index in outcomes.indices { outcomes[index].rows = nil }
+                return outcomes
             }
         }
     }
