@@ -19,6 +19,10 @@ FUZZ ?=
 SECONDS ?=
 RUNS ?=
 INPUT ?=
+# Of the account: see account.
+STORMS ?=
+SCALE ?=
+EVERYBODY ?=
 # Of the kernel matrix: see kernel-test.
 CELLS ?=
 RUN ?=
@@ -83,14 +87,14 @@ LIVE := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: deps bpf build run test fuzz sanitize kernel-test bench install uninstall check clean help \
+.PHONY: deps bpf build run test account fuzz sanitize kernel-test bench install uninstall check clean help \
 	root build-deps test-deps kernel-deps check-deps
 
 deps: ## install what is missing to build, test and check (apt; root only if something is)
 	$(Q).ci/deps build test kernel check
 
 root:
-	@[ "$$(id -u)" = 0 ] || { echo 'ebeed must run as root: sudo make run' >&2; exit 77; }
+	@[ "$$(id -u)" = 0 ] || { echo 'ebeed must run as root: sudo make $(MAKECMDGOALS)' >&2; exit 77; }
 
 build-deps:
 	$(Q).ci/deps build
@@ -124,6 +128,11 @@ run: root build ## start ebeed here and show live events until Ctrl-C (root)
 
 test: test-deps build $(BUILT)/refuse.bpf.o $(PRELOADED) ## run every test that this machine can run (root for those on the kernel)
 	$(Q).ci/test $(BUILT) $(TEST_FLAGS)
+
+# STORMS='deletions,ring': only these. SCALE=0.1: so many times the events. EVERYBODY=1: other processes too.
+account: root build ## let storms fall upon ebeed and account for every event (root; STORMS=NAMES SCALE=N)
+	$(Q)$(BUILT)/ebee-account --programs $(BUILT) $(if $(STORMS),--storms '$(STORMS)') \
+		$(if $(SCALE),--scale '$(SCALE)') $(if $(EVERYBODY),--everybody)
 
 # CELLS='6.1/all,*/lockdown': only these. RUN=COMMAND: that in place of the suite. REFRESH=1 fetches newer kernels. RECORD=1 records what the verifier counts.
 kernel-test: kernel-deps build $(BUILT)/refuse.bpf.o ## run ebeed on other kernels, in virtual machines; root for the kernel here

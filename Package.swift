@@ -81,6 +81,13 @@ let package = Package(
         .executableTarget(
             name: "ebee-load", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/ebee-load", swiftSettings: strict),
+        // Storms, and what became of every event (make account).
+        .executableTarget(
+            name: "ebee-account",
+            dependencies: [
+                "EbeeProtocol", "EbeeTestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/ebee-account", swiftSettings: strict),
         .executableTarget(
             name: "ebee-coverage",
             dependencies: [

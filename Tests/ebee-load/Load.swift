@@ -16,6 +16,7 @@ struct Load: ParsableCommand {
             EXAMPLES
               ebee-load --deletions 20000 --executions 1000 --seconds 30
               ebee-load --deletions 0 --executions 500 --program /bin/echo
+              ebee-load --deletions 1000000 --executions 0 --seconds 1 --fast
             """)
 
     @Option(help: "Deletions per second.")
@@ -26,6 +27,9 @@ struct Load: ParsableCommand {
 
     @Option(help: "For how long.")
     var seconds = 10.0
+
+    @Flag(help: "As many as the rates make in that time, but as fast as this machine can.")
+    var fast = false
 
     @Option(help: "Threads that delete; as many again execute.")
     var threads = 1
@@ -47,19 +51,20 @@ struct Load: ParsableCommand {
         guard unsafe mkdir(files, 0o755) == 0 else { throw ValidationError("can't make \(files): errno \(errno)") }
         let start = Pace.now()
         var workers: [Worker] = []
+        let pace = { @Sendable [seconds, fast] in Pace(from: $0, rate: $1, seconds, isFast: fast) }
         for index in 0..<threads {
             if deletions > 0 {
                 let path = "\(files)/\(index)"
                 workers.append(
                     Worker {
-                        try Pace(from: start, rate: share(deletions, index), seconds).run { try Self.delete(path) }
+                        try pace(start, share(deletions, index)).run { try Self.delete(path) }
                     })
             }
             if executions > 0 {
                 let program = program
                 workers.append(
                     Worker(isExecution: true) {
-                        try Pace(from: start, rate: share(executions, index), seconds).run { try Self.execute(program) }
+                        try pace(start, share(executions, index)).run { try Self.execute(program) }
                     })
             }
         }
@@ -112,11 +117,14 @@ struct Pace {
     private let start: UInt64
     private let rate: Int
     private let seconds: Double
+    /// Without pauses.
+    private let isFast: Bool
 
-    init(from start: UInt64, rate: Int, _ seconds: Double) {
+    init(from start: UInt64, rate: Int, _ seconds: Double, isFast: Bool = false) {
         self.start = start
         self.rate = rate
         self.seconds = seconds
+        self.isFast = isFast
     }
 
     static func now() -> UInt64 {
@@ -130,6 +138,10 @@ struct Pace {
         let whole = Int(Double(rate) * seconds)
         let end = start + UInt64(seconds * 1e9)
         var done = 0
+        while isFast, done < whole {
+            try body()
+            done += 1
+        }
         var next = start
         while done < whole {
             next += Self.tick

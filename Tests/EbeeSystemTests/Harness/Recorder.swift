@@ -9,6 +9,7 @@ enum Binary {
     static let ebeectl = path("EBEE_EBEECTL", "ebeectl")
     static let act = built("ebee-act")
     static let load = built("ebee-load")
+    static let account = built("ebee-account")
     static let coverage = built("ebee-coverage")
     /// Where ebeed is, and what else the kernel matrix takes into its guests.
     static let release = (ebeed as NSString).deletingLastPathComponent

@@ -1,0 +1,166 @@
+import EbeeProtocol
+import EbeeTestSupport
+import Glibc
+
+/// An ebeed of our own, asked on its socket: ebeectl would be an execution more with each question.
+final class Daemon {
+    private let child: Child
+    /// Its directory, which goes with it.
+    let place: Place
+    private let socket: String
+    private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+
+    init(_ ebeed: String, configuration: String) throws {
+        place = try Place()
+        try place.write("ebeed.toml", configuration)
+        let log = place("ebeed.log")
+        socket = place("ebeed.sock")
+        child = try Child([ebeed, "--config", place("ebeed.toml"), "--socket", socket], output: log, errors: log)
+        do {
+            // The verifier takes its time.
+            try wait("ebeed to answer", seconds: 120) {
+                if let ending = try child.ending() { throw Failure("ebeed ended at once with \(ending)", 0) }
+                return try connect().map { close($0) }
+            }
+            // Its self-test makes events too.
+            try wait("ebeed's self-test", seconds: 60, pause: 0.1) {
+                try streams().allSatisfy { $0["self_test"]?["passed"] != nil } ? true : nil
+            }
+        } catch {
+            throw Failure("\(error); ebeed said: \(said)", 0)
+        }
+    }
+
+    deinit { stop() }
+
+    /// What it wrote to standard error.
+    var said: String { String(decoding: place.read("ebeed.log").suffix(4000), as: UTF8.self) }
+
+    func signal(_ number: Int32) { child.signal(number) }
+
+    private func stop() {
+        child.signal(SIGTERM)
+        child.signal(SIGCONT)
+        let deadline = monotonic() + 20
+        // Also where we are being stopped ourselves: it removes its socket.
+        while (try? child.ending()) == .some(nil), monotonic() < deadline { usleep(20_000) }
+    }
+
+    private func connect() throws -> Int32? {
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure("make a socket") }
+        if unsafe withUnixAddress(socket, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    private func streams() throws -> [JSON] {
+        var streams: [JSON] = []
+        try ask("\"request\":\"status\"") { line in
+            if let status = try Self.parsed(line)["status"] { streams = status["streams"]?.array ?? [] }
+        }
+        return streams
+    }
+
+    /// What it says of each stream.
+    func account() throws -> [Stream: Account] {
+        var accounts: [Stream: Account] = [:]
+        for stream in try streams() {
+            guard let name = stream["stream"]?.string.flatMap(Stream.init) else { continue }
+            accounts[name] = try Account(stream)
+        }
+        guard accounts.count == Stream.allCases.count else { throw Failure("status lacks a stream", 0) }
+        return accounts
+    }
+
+    /// Counts the lines of an answer.
+    /// - Parameter filter: members of the protocol's filter.
+    func rows(_ stream: Stream, _ filter: String) throws -> Rows {
+        var rows = Rows()
+        let event = Array("{\"id\":1,\"event\":\"\(stream.event)\"".utf8)
+        let lost = Array("{\"id\":1,\"event\":\"lost\"".utf8)
+        try ask("\"request\":\"recent\",\"stream\":\"\(stream)\",\"filter\":{\"failed\":true\(filter)}") { line in
+            if line.starts(with: event) { return rows.events += 1 }
+            if line.starts(with: lost) {
+                let mark = try Self.parsed(line)
+                if mark["why"]?.string != "evicted" { rows.marked += mark["count"]?.integer ?? 0 }
+            }
+        }
+        return rows
+    }
+
+    private static func parsed(_ line: ArraySlice<UInt8>) throws -> JSON {
+        do { return try JSON(parsing: Array(line)) } catch { throw Failure("a line of ebeed is not JSON: \(error)", 0) }
+    }
+
+    /// On a connection of its own: a storm takes longer than one may be idle. Lines of events are counted, never parsed: there
+    /// are hundreds of thousands.
+    private func ask(_ members: String, _ take: (ArraySlice<UInt8>) throws -> Void) throws {
+        guard let connection = try connect() else { throw Failure("connect to ebeed") }
+        defer { close(connection) }
+        let request = "{\"id\":1,\(members)}\n"
+        guard unsafe send(connection, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count else {
+            throw Failure("send a request")
+        }
+        let done = Array("{\"id\":1,\"done\"".utf8)
+        let error = Array("{\"id\":1,\"error\"".utf8)
+        var rest: [UInt8] = []
+        while true {
+            try Interruption.check()
+            let count = unsafe recv(connection, &buffer, buffer.count, 0)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Failure("read an answer", count < 0 ? errno : 0) }
+            rest += buffer[..<count]
+            var start = 0
+            while let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
+                let line = rest[start..<end]
+                start = end + 1
+                if line.starts(with: done) { return }
+                if line.starts(with: error) {
+                    throw Failure("ebeed answers \(String(decoding: line, as: UTF8.self))", 0)
+                }
+                try take(line)
+            }
+            rest.removeSubrange(..<start)
+        }
+    }
+}
+
+/// What an answer holds.
+struct Rows: Equatable {
+    var events: Int64 = 0
+    /// Events that its marks say were lost.
+    var marked: Int64 = 0
+}
+
+/// What `status` says of a stream.
+struct Account: Equatable {
+    /// By the kernel's own count.
+    let generated: Int64
+    /// In the window, or in it once.
+    let delivered: Int64
+    let lost: Int64
+    /// Of the lost.
+    let ringFull: Int64
+    /// Of the lost.
+    let missed: Int64
+    let malformed: Int64
+    /// Given up by the window.
+    let evicted: Int64
+
+    init(_ stream: JSON) throws {
+        func number(_ value: JSON?, _ name: String) throws -> Int64 {
+            guard let number = value?.integer else { throw Failure("status lacks \(name)", 0) }
+            return number
+        }
+        generated = try number(stream["generated"], "generated")
+        delivered = try number(stream["events"], "events")
+        lost = try number(stream["lost"], "lost")
+        ringFull = try number(stream["losses"]?["ring_full"], "ring_full")
+        missed = try number(stream["losses"]?["missed"], "missed")
+        malformed = try number(stream["losses"]?["malformed"], "malformed")
+        evicted = try number(stream["window"]?["evicted"], "evicted")
+    }
+
+    var difference: Int64 { generated - delivered - lost }
+}

@@ -1,0 +1,70 @@
+/// A load, what it falls upon, and what must come of it.
+struct Storm {
+    /// As `--storms` takes it.
+    let name: String
+    /// As the table shows it.
+    let title: String
+    /// In a second, for so long.
+    var deletions = 0
+    /// Likewise.
+    var executions = 0
+    /// Likewise.
+    var seconds = 1.0
+    /// So many in all, but as fast as this machine can.
+    var isFast = false
+    /// ebeed stands still for so long, once the load has begun.
+    var freeze: Double?
+    /// Of ebeed.
+    var configuration = "[exec]\njournal = false\n[deletes]\njournal = false\n"
+    /// Nothing may be lost.
+    var isLossless = false
+    /// It is there to lose some, but whether it does is the machine's affair.
+    var losesEvents: Bool { freeze != nil || configuration.contains("ring_bytes") }
+
+    /// Records of them all fit into a window of the default size, so that every one can be counted there, but for those of the
+    /// million.
+    static let all = [
+        Storm(name: "executions", title: "executions", executions: 10_000, isFast: true),
+        Storm(name: "deletions", title: "deletions", deletions: 200_000, isFast: true),
+        Storm(name: "both", title: "both", deletions: 20_000, executions: 1_000, seconds: 8),
+        Storm(
+            name: "frozen", title: "reader frozen for 2 s", deletions: 30_000, executions: 1_500, seconds: 5, freeze: 2),
+        Storm(
+            name: "ring", title: "rings of 64 KiB", deletions: 200_000, executions: 10_000, isFast: true,
+            configuration: ["exec", "deletes"].map { "[\($0)]\njournal = false\nring_bytes = 65536\n" }.joined()),
+        Storm(
+            name: "million", title: "a million deletions", deletions: 1_000_000, isFast: true, configuration: "",
+            isLossless: true),
+        Storm(
+            name: "hundred-thousand", title: "100,000 executions", executions: 100_000, isFast: true, configuration: "",
+            isLossless: true),
+    ]
+
+    /// A larger or smaller one: of more or fewer, in the same time.
+    func scaled(_ scale: Double) -> Storm {
+        if scale == 1 { return self }
+        var storm = self
+        storm.deletions = Int(Double(deletions) * scale)
+        storm.executions = Int(Double(executions) * scale)
+        return storm
+    }
+
+    /// The streams that it is about.
+    var streams: [Stream] { Stream.allCases.filter { ($0 == .exec ? executions : deletions) > 0 } }
+
+    /// Of ebee-load.
+    func options(threads: Int) -> [String] {
+        [
+            "--deletions", "\(deletions)", "--executions", "\(executions)", "--seconds", "\(seconds)", "--threads",
+            "\(threads)",
+        ] + (isFast ? ["--fast"] : [])
+    }
+}
+
+/// As `status` calls them.
+enum Stream: String, CaseIterable {
+    case exec, deletes
+
+    /// What an event of it says it is.
+    var event: String { self == .exec ? "exec" : "delete" }
+}

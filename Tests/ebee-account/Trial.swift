@@ -1,0 +1,108 @@
+import EbeeProtocol
+import Glibc
+
+/// One storm upon one ebeed, and the account of it.
+struct Trial {
+    let ebeed: String
+    let load: String
+    let threads: Int
+    /// Nobody else makes events.
+    let isAlone: Bool
+    let progress: (String) -> Void
+
+    /// How long the counts must stay as they are.
+    private static let stillness = 0.5
+    /// The kernel is asked once a second what it did not show to the programs.
+    private static let asking = 1.3
+    private static let patience = 60.0
+
+    func run(_ storm: Storm) throws -> [Outcome] {
+        progress("starting ebeed")
+        let daemon = try Daemon(ebeed, configuration: storm.configuration)
+        let before = try settled(daemon, seconds: 5).account
+        let made = try fall(storm, upon: daemon)
+        progress("waiting for what is on its way")
+        try rest(Self.asking)
+        return try judge(storm, made, daemon, before)
+    }
+
+    /// What ebee-load says that it made.
+    private struct Made {
+        let pid: Int64
+        let count: [Stream: Int64]
+        let seconds: Double
+    }
+
+    private func fall(_ storm: Storm, upon daemon: Daemon) throws -> Made {
+        progress("the load")
+        let place = daemon.place
+        let load = try Child(
+            [load] + storm.options(threads: threads), output: place("load.out"), errors: place("load.err"))
+        if let freeze = storm.freeze {
+            try rest(0.3)
+            progress("the load; ebeed stands still")
+            daemon.signal(SIGSTOP)
+            defer { daemon.signal(SIGCONT) }
+            try rest(freeze)
+        }
+        let code = try load.finish(seconds: 1800)
+        guard code == 0, let said = try? JSON(parsing: place.read("load.out")), let pid = said["pid"]?.integer,
+            let deletions = said["deletions"]?.integer, let executions = said["executions"]?.integer
+        else {
+            throw Failure("ebee-load ended with \(code): \(String(decoding: place.read("load.err"), as: UTF8.self))", 0)
+        }
+        // The parser keeps a number's digits, and this one is no integer.
+        let seconds: Double? = if case .number(let digits)? = said["seconds"] { Double(digits) } else { nil }
+        return Made(pid: pid, count: [.exec: executions, .deletes: deletions], seconds: seconds ?? 0)
+    }
+
+    /// Events of others go on meanwhile: the counts of one moment agree only where nothing is on its way.
+    private func settled(_ daemon: Daemon, seconds: Double) throws -> (account: [Stream: Account], isStill: Bool) {
+        let deadline = monotonic() + seconds
+        var account = try daemon.account()
+        var since = monotonic()
+        while monotonic() < since + Self.stillness {
+            if monotonic() > deadline { return (account, false) }
+            try rest(0.1)
+            let now = try daemon.account()
+            if now == account { continue }
+            account = now
+            since = monotonic()
+        }
+        return (account, true)
+    }
+
+    private func judge(_ storm: Storm, _ made: Made, _ daemon: Daemon, _ before: [Stream: Account]) throws -> [Outcome]
+    {
+        let deadline = monotonic() + Self.patience
+        while true {
+            let (account, isStill) = try settled(daemon, seconds: max(1, deadline - monotonic()))
+            progress("counting what the windows hold")
+            var outcomes: [Outcome] = []
+            for stream in Stream.allCases {
+                guard let counts = account[stream], let earlier = before[stream] else { continue }
+                let all = try daemon.rows(stream, "")
+                let own = try counts.evicted > 0 ? nil : daemon.rows(stream, Self.filter(stream, made.pid)).events
+                outcomes.append(
+                    Outcome(
+                        storm: storm, stream: stream, made: made.count[stream] ?? 0, seconds: made.seconds,
+                        account: counts, rows: all, own: own,
+                        generated: isAlone ? counts.generated - earlier.generated : nil, isStill: isStill))
+            }
+            if try isStill && daemon.account() == account { return outcomes }
+            if monotonic() > deadline {
+                // What came meanwhile is in one count and not in the other.
+                for index in outcomes.indices { outcomes[index].rows = nil }
+                return outcomes
+            }
+        }
+    }
+
+    /// What ebee-load did, but for its own directory, which it removes.
+    private static func filter(_ stream: Stream, _ load: Int64) -> String {
+        switch stream {
+        case .exec: ",\"ppid\":[\(load)]"
+        case .deletes: ",\"pid\":[\(load)],\"path\":[\"/dev/shm/ebee-load-*/*\"]"
+        }
+    }
+}
