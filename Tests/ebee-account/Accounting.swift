@@ -35,7 +35,7 @@ struct Accounting: ParsableCommand {
     @Option(help: "Threads of ebee-load that delete; as many again execute. Without, one for each processor.")
     var threads = min(64, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
-    @Option(help: "ebeed stands still for so many seconds in each storm, once the load has begun.")
+    @Option(help: "ebeed stands still for so many seconds in each storm, or until the load is over.")
     var freeze: Double?
 
     @Flag(help: "Also see the other processes of this machine, which must do little: MADE is a lower bound then.")
