@@ -3,12 +3,14 @@
 #include "linux_shim.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,7 +38,10 @@ int ebee_drop_capabilities(void)
 #error "add this architecture's AUDIT_ARCH_ value"
 #endif
 
-/* What nobody needs to whom everything is open already: more of the kernel, of other processes, of the system. */
+/*
+ * What nobody needs to whom everything is open already: more of the kernel, of other processes, of the system. And what
+ * is permitted without a capability to whoever is root: root owns most files, /proc/sys/kernel/core_pattern among them.
+ */
 static const unsigned refused[] = {
     /* The kernel's own insides. */
     SYS_bpf,
@@ -51,9 +56,13 @@ static const unsigned refused[] = {
     SYS_userfaultfd,
     SYS_io_uring_setup,
     SYS_syslog,
+    SYS_fanotify_init,
     SYS_add_key,
     SYS_request_key,
     SYS_keyctl,
+#ifdef SYS_modify_ldt
+    SYS_modify_ldt,
+#endif
     /* Mounts and namespaces. */
     SYS_mount,
     SYS_umount2,
@@ -70,13 +79,16 @@ static const unsigned refused[] = {
 #ifdef SYS_mount_setattr
     SYS_mount_setattr,
 #endif
+#ifdef SYS_open_tree_attr
+    SYS_open_tree_attr,
+#endif
     /* Other processes. */
     SYS_ptrace,
     SYS_process_vm_readv,
     SYS_process_vm_writev,
     SYS_kcmp,
     SYS_pidfd_getfd,
-    /* Other users and other files' owners. */
+    /* Other users, and other files. What else opens to write is further below. */
     SYS_setuid,
     SYS_setgid,
     SYS_setreuid,
@@ -90,10 +102,40 @@ static const unsigned refused[] = {
     SYS_fchownat,
     SYS_mknodat,
     SYS_open_by_handle_at,
-#ifdef SYS_chown
+    SYS_fchmod,
+    SYS_fchmodat,
+#ifdef SYS_fchmodat2
+    SYS_fchmodat2,
+#endif
+    SYS_setxattr,
+    SYS_lsetxattr,
+    SYS_fsetxattr,
+    SYS_removexattr,
+    SYS_lremovexattr,
+    SYS_fremovexattr,
+#ifdef SYS_setxattrat
+    SYS_setxattrat,
+    SYS_removexattrat,
+#endif
+    SYS_openat2,
+    SYS_truncate,
+    SYS_renameat2,
+    SYS_linkat,
+    SYS_symlinkat,
+    SYS_mkdirat,
+#ifdef SYS_renameat
+    SYS_renameat,
+#endif
+#ifdef __x86_64__
     SYS_chown,
     SYS_lchown,
     SYS_mknod,
+    SYS_chmod,
+    SYS_creat,
+    SYS_rename,
+    SYS_link,
+    SYS_symlink,
+    SYS_mkdir,
 #endif
     /* The system as a whole. */
     SYS_reboot,
@@ -101,6 +143,10 @@ static const unsigned refused[] = {
     SYS_swapoff,
     SYS_acct,
     SYS_quotactl,
+#ifdef SYS_quotactl_fd
+    SYS_quotactl_fd,
+#endif
+    SYS_vhangup,
     SYS_sethostname,
     SYS_setdomainname,
     SYS_settimeofday,
@@ -112,21 +158,35 @@ static const unsigned refused[] = {
     SYS_iopl,
 #endif
 };
-#define REFUSED (sizeof(refused) / sizeof(refused[0]))
-/* A user namespace needs no capability, and gives all of them in there. */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Refused where an argument has one of these bits. All are of 32 bits to the kernel. */
 #define NAMESPACES                                                                                                     \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+    (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define WRITING (O_WRONLY | O_RDWR | O_TRUNC)
+static const struct {
+    unsigned number, argument, bits;
+} refused_with[] = {
+    { SYS_openat, 2, WRITING },
+#ifdef SYS_open
+    { SYS_open, 1, WRITING },
+#endif
+    { SYS_clone, 0, NAMESPACES },
+    /* Of another process: 0 is this one. */
+    { SYS_prlimit64, 0, ~0U },
+};
 
 int ebee_refuse_calls(void)
 {
-    const unsigned number = offsetof(struct seccomp_data, nr), architecture = offsetof(struct seccomp_data, arch),
-                   first = offsetof(struct seccomp_data, args[0]);
+    const unsigned number = offsetof(struct seccomp_data, nr), architecture = offsetof(struct seccomp_data, arch);
     const struct sock_filter refuse = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
                              allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_filter filter[32 + 2 * REFUSED];
+    struct sock_filter filter[32 + 2 * COUNT(refused) + 5 * COUNT(refused_with)];
     unsigned short length = 0;
 
 #define ADD(...) filter[length++] = (struct sock_filter)__VA_ARGS__
+/* The lower half: both architectures are little-endian. */
+#define ARGUMENT(index) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[index]))
     /* The numbers below are those of this architecture; none is called by another one's. */
     ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, architecture));
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
@@ -135,25 +195,34 @@ int ebee_refuse_calls(void)
     /* Of x32 (__X32_SYSCALL_BIT), and of what has no number. */
     ADD(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1));
     filter[length++] = refuse;
-    for (size_t index = 0; index < REFUSED; index++) {
+    for (size_t index = 0; index < COUNT(refused); index++) {
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[index], 0, 1));
         filter[length++] = refuse;
     }
-    /* Children and threads, but no namespaces. What clone3() is asked for is not to be seen here: without it, libc
-     * takes clone(). */
+    for (size_t index = 0; index < COUNT(refused_with); index++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused_with[index].number, 0, 4));
+        ADD(ARGUMENT(refused_with[index].argument));
+        ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, refused_with[index].bits, 0, 1));
+        filter[length++] = refuse;
+        filter[length++] = allow;
+    }
+    /* A filter can't look at its flags, which are in memory. Who is told that it isn't there takes clone. */
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1));
     ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
-    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4));
-    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first));
-    ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1));
+    /* What somebody at the terminal would have typed (ioctl_tty(2)). */
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 5));
+    ADD(ARGUMENT(1));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 1, 0));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 0, 1));
     filter[length++] = refuse;
     filter[length++] = allow;
     /* Sockets of this machine only. */
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3));
-    ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first));
+    ADD(ARGUMENT(0));
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0));
     ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT));
     filter[length++] = allow;
+#undef ARGUMENT
 #undef ADD
     struct sock_fprog program = { .len = length, .filter = filter };
 

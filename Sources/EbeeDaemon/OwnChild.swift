@@ -7,17 +7,18 @@ enum OwnChild {
     /// - Parameters:
     ///   - arguments: all but the name.
     ///   - input: what it reads; its own standard input where there is none.
-    ///   - output: what it writes to; then nobody sees what it writes to standard error.
-    static func start(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws(SystemError) -> pid_t {
+    ///   - output: what it writes to; its own standard output where there is none.
+    ///   - errors: likewise.
+    static func start(
+        _ arguments: [String], input: Int32? = nil, output: Int32? = nil, errors: Int32? = nil
+    ) throws(SystemError) -> pid_t {
         let pointers = unsafe (["ebeed"] + arguments).map { unsafe strdup($0) }
         defer { unsafe pointers.forEach { unsafe free($0) } }
         var files = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&files)
         defer { unsafe posix_spawn_file_actions_destroy(&files) }
-        if let input { unsafe posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO) }
-        if let output {
-            unsafe posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO)
-            unsafe posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+        for (file, standard) in [(input, STDIN_FILENO), (output, STDOUT_FILENO), (errors, STDERR_FILENO)] {
+            if let file { unsafe posix_spawn_file_actions_adddup2(&files, file, standard) }
         }
         var child: pid_t = 0
         // By its path, so that the child has its name; by the link itself where an upgrade has replaced it, or where the path

@@ -157,7 +157,8 @@ final class SelfTest: Sendable {
     private static func start(_ path: String) throws(SystemError) -> pid_t {
         // One that a killed ebeed of the same pid left.
         _ = unsafe unlink(path)
-        let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        // Nothing may be opened to write any more (privileges.c).
+        let file = unsafe open(path, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0o600)
         if file < 0 { throw SystemError("create \(path)") }
         close(file)
         return try OwnChild.start([Self.argument, path])

@@ -63,7 +63,10 @@ enum TOMLTrial {
         guard unsafe pwrite(input, bytes, bytes.count, 0) == bytes.count else {
             throw SystemError("write a memory file")
         }
-        let child = try OwnChild.start([argument, attempt.rawValue], input: input, output: output)
+        // Nobody is to see what the library says of itself.
+        let errors = try memoryFile()
+        defer { close(errors) }
+        let child = try OwnChild.start([argument, attempt.rawValue], input: input, output: output, errors: errors)
         var status: Int32 = 0
         while unsafe waitpid(child, &status, 0) < 0 {
             if errno != EINTR { throw SystemError("wait for a child") }

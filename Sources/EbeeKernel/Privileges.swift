@@ -11,8 +11,8 @@ public enum Privileges {
         if ebee_drop_capabilities() != 0 { throw SystemError("give up capabilities") }
     }
 
-    /// Every thread of the process is refused system calls that ebeed never needs again: the list is in privileges.c. After
-    /// `dropCapabilities`.
+    /// Every thread of the process is refused what ebeed never needs again: the list is in privileges.c. After
+    /// `dropCapabilities`, which alone leaves much to who is still root: root owns most files.
     public static func refuseCalls() throws(SystemError) {
         let result = ebee_refuse_calls()
         if result < 0 { throw SystemError("limit system calls") }

@@ -79,14 +79,11 @@ public final class Server: Service {
         self.logger = logger
     }
 
-    /// Changes the bounds and who may ask; connections that exist keep theirs.
+    /// Changes the bounds and who may ask; connections that exist keep theirs. The mode of the socket stays: whom it lets in besides,
+    /// is refused here; whom it keeps out can come after a restart.
     public func set(_ limits: ServerLimits, _ access: Access) {
+        if !listener.letsIn(access) { logger.warning("server.access: the socket opens to others after a restart") }
         settings.withLock { $0 = Settings(limits: limits, access: access) }
-        do {
-            try listener.open(to: access)
-        } catch {
-            logger.error("\(error)")
-        }
     }
 
     /// Serves until a graceful shutdown.

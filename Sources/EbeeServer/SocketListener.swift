@@ -28,7 +28,6 @@ public struct SocketListener: Sendable {
         self.descriptor = descriptor
         created = path
         do {
-            try give(to: access)
             try open(to: access)
         } catch {
             remove()
@@ -36,19 +35,21 @@ public struct SocketListener: Sendable {
         }
     }
 
-    /// Gives the socket to the group, if it was made here. Later, ebeed could not: that takes CAP_CHOWN.
-    private func give(to access: Access) throws(SystemError) {
-        guard let path = created, let group = access.group else { return }
-        if unsafe lchown(path, uid_t.max, group) != 0 {
-            throw SystemError("give \(path) to the group \(access.groupName)")
-        }
-    }
-
     /// Lets those connect that may ask, if the socket was made here; where the system has no such group, root alone besides
     /// those who see their own events.
-    func open(to access: Access) throws(SystemError) {
+    private func open(to access: Access) throws(SystemError) {
         guard let path = created else { return }
+        if let group = access.group, unsafe lchown(path, uid_t.max, group) != 0 {
+            throw SystemError("give \(path) to the group \(access.groupName)")
+        }
         if unsafe chmod(path, access.socketMode) != 0 { throw SystemError("set the mode of \(path)") }
+    }
+
+    /// Whether the mode of the socket lets those connect that may ask; that of a socket that was not made here is its maker's affair.
+    func letsIn(_ access: Access) -> Bool {
+        guard let path = created else { return true }
+        var status = stat()
+        return unsafe stat(path, &status) != 0 || status.st_mode & access.socketMode == access.socketMode
     }
 
     /// Removes the socket, if it was made here.

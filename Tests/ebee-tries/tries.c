@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +25,8 @@
 static int output = -1;
 /* Of another user: a file with mode 0, and a process. */
 static const char *foreign_file;
+/* Where the lines go: a file of root's. */
+static const char *output_file;
 static pid_t foreign_process;
 
 struct line {
@@ -114,6 +117,10 @@ static void tries(void)
     TRY("setgroups", 0, SYS_setgroups, 0, NULL);
     TRY("open", 1, SYS_openat, AT_FDCWD, foreign_file, O_RDONLY | O_CLOEXEC);
     TRY("chmod", 0, SYS_fchmodat, AT_FDCWD, foreign_file, 0);
+    TRY("open_to_write", 1, SYS_openat, AT_FDCWD, output_file, O_WRONLY | O_CLOEXEC);
+    TRY("chmod_own", 0, SYS_fchmodat, AT_FDCWD, output_file, 0600);
+    TRY("rename", 0, SYS_renameat2, AT_FDCWD, output_file, AT_FDCWD, output_file, 0);
+    TRY("prlimit", 0, SYS_prlimit64, foreign_process, RLIMIT_CORE, NULL, NULL);
     TRY("chown", 0, SYS_fchownat, AT_FDCWD, foreign_file, -1, -1, 0);
     TRY("mknod", 0, SYS_mknodat, AT_FDCWD, "/ebee-none/x", S_IFCHR, 0);
 
@@ -155,9 +162,11 @@ __attribute__((constructor)) static void begin(void)
     if (!name || !process || !foreign_file)
         return;
     foreign_process = atoi(process);
+    output_file = name;
     output = open(name, O_WRONLY | O_APPEND | O_CLOEXEC);
+    /* A child of who may not open it. */
     if (output < 0)
-        abort();
+        return;
     if (getenv("EBEE_TRIES_NOW")) {
         tries();
         _exit(0);

@@ -67,9 +67,9 @@ void ebee_end_deadline(uintptr_t deadline);
 /// (capabilities(7), no_new_privs). 0, or -1 and errno.
 int ebee_drop_capabilities(void);
 
-/// Every thread of the process is refused (EPERM) the system calls of a fixed list from now on, those of another
-/// architecture, and sockets of families other than AF_UNIX (seccomp(2)). Needs no_new_privs. 0; -1 and errno; or the
-/// id of a thread that has another filter.
+/// Every thread of the process, and what it executes, is refused (EPERM) from now on: the system calls of a fixed list,
+/// those of another architecture, opening files to write, and sockets of families other than AF_UNIX (seccomp(2)).
+/// Needs no_new_privs. 0; -1 and errno; or the id of a thread that has another filter.
 int ebee_refuse_calls(void);
 
 #endif
