@@ -33,7 +33,8 @@ extension KernelSuites {
 
         /// The errno of whatever is not permitted; elsewhere, what it is in place of EPERM.
         private static let others = [
-            "clone3": ENOSYS, "open": EACCES, "inet": EAFNOSUPPORT, "netlink": EAFNOSUPPORT, "packet": EAFNOSUPPORT,
+            "clone3": ENOSYS, "newer": ENOSYS, "open": EACCES, "inet": EAFNOSUPPORT, "netlink": EAFNOSUPPORT,
+            "packet": EAFNOSUPPORT,
             "unix": 0,
         ]
 

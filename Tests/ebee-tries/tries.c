@@ -124,6 +124,9 @@ static void tries(void)
     TRY("chown", 0, SYS_fchownat, AT_FDCWD, foreign_file, -1, -1, 0);
     TRY("mknod", 0, SYS_mknodat, AT_FDCWD, "/ebee-none/x", S_IFCHR, 0);
 
+    /* fchmodat2(2), where the kernel has it: there is no file with an empty name. */
+    TRY("newer", 0, 452, AT_FDCWD, "", 0600, 0);
+
     TRY("inet", 1, SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     TRY("netlink", 1, SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
     TRY("packet", 1, SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
