@@ -84,6 +84,8 @@ public final class Drain: Sendable {
     private static let patience: Int32 = 100  // ms
     /// How often the kernel is asked what it did not show to the programs.
     private static let askingEvery: UInt64 = 1_000_000_000  // ns
+    /// How long a program is waited for that was detached while it ran.
+    private static let longestRun: UInt64 = 5_000_000_000  // ns
     /// How long it lets records gather after a wake-up: a reader that keeps up with every record is woken for every record.
     private static let gathering: UInt32 = 1000  // µs
 
@@ -218,9 +220,14 @@ public final class Drain: Sendable {
         private func goOn(with successor: Successor, after source: Source) throws(SystemError) {
             shared.skipped.store(source.skipped, ordering: .relaxed)
             source.program?.detach()
-            // A program that was running when it was detached comes to its end.
-            usleep(20_000)
-            while try source.ring.consume() > 0 {}
+            // A program that was running when it was detached comes to its end. Until then nothing behind its record can be read,
+            // and a hypervisor may keep its processor for long.
+            let end = Clock.boot() + Drain.longestRun
+            repeat {
+                usleep(20_000)
+                while try source.ring.consume() > 0 {}
+                shared.pulse.store(Clock.boot(), ordering: .relaxed)
+            } while source.figures.gauge.used > 0 && Clock.boot() < end && !shared.stopping.isRaised
             // Twice: what is missing at the first look may still come, it says.
             for _ in 0..<2 { compare(source, Clock.boot()) }
             // What the ring still holds, the next process takes.
