@@ -122,7 +122,7 @@ public struct Ebeed: ParsableCommand {
         return try Configuration(parsing: text, file: path)
     }
 
-    static func say(_ sentence: String) { StandardError.write("ebeed: \(sentence)\n") }
+    static func say(_ sentence: String) { StandardError.write(sentence, .error) }
 
     /// As sysexits.h has them.
     private static func status(of error: any Error) -> Int32 {

@@ -3,14 +3,36 @@ import Logging
 
 /// Standard error, a line in one write, so that lines of several threads don't mix.
 enum StandardError {
-    static func write(_ line: String) {
-        var line = line
+    /// In front of the line goes its priority where the journal reads it (sd-daemon(3)), otherwise the name of the program.
+    static func write(_ line: String, _ level: Logger.Level) {
+        var line = "\(isJournal ? "<\(priority(level))>" : "ebeed: ")\(line)\n"
         // There is nobody to tell that standard error is gone.
         _ = line.withUTF8 { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
+
+    /// What a service starts inherits the variable: the stream that it names, by device and inode, must be this one (systemd.exec(5)).
+    private static let isJournal: Bool = {
+        var status = stat()
+        guard let stream = unsafe getenv("JOURNAL_STREAM"), unsafe fstat(STDERR_FILENO, &status) == 0 else {
+            return false
+        }
+        return unsafe String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
+    }()
+
+    /// syslog's numbers.
+    private static func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
 }
 
-/// The daemon's own log: a line each to standard error, with the priority in front where the journal reads it (sd-daemon(3)).
+/// The daemon's own log: a line each to standard error.
 struct StandardErrorLog: LogHandler {
     let level: @Sendable () -> Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -27,23 +49,8 @@ struct StandardErrorLog: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    private static let isJournal = unsafe getenv("JOURNAL_STREAM") != nil
-
     func log(event: LogEvent) {
         let details = event.metadata.map { $0.map { " \($0)=\($1)" }.joined() } ?? ""
-        let prefix = Self.isJournal ? "<\(Self.priority(event.level))>" : "ebeed: "
-        StandardError.write("\(prefix)\(event.message)\(details)\n")
-    }
-
-    /// syslog's numbers.
-    private static func priority(_ level: Logger.Level) -> Int {
-        switch level {
-        case .trace, .debug: 7
-        case .info: 6
-        case .notice: 5
-        case .warning: 4
-        case .error: 3
-        case .critical: 2
-        }
+        StandardError.write("\(event.message)\(details)", event.level)
     }
 }

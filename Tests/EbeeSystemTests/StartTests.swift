@@ -66,6 +66,19 @@ extension KernelSuites {
             #expect(finished.errorText == "ebeed: /nonexistent/ebeed.toml: No such file or directory\n")
         }
 
+        @Test(
+            "a priority is put in front of a line only where the journal reads it",
+            arguments: [("$(stat -L -c %d:%i /dev/stderr)", "<3>"), ("1:2", "ebeed: "), ("", "ebeed: ")])
+        func priority(_ stream: String, _ prefix: String) throws {
+            let place = try Place()
+            // A file stands in for the journal's stream.
+            try run(
+                "sh", "-c", "exec 2>\(place("stderr")); JOURNAL_STREAM=\(stream) \(Binary.ebeed) --config /nonexistent")
+            #expect(
+                try String(contentsOfFile: place("stderr"), encoding: .utf8)
+                    == "\(prefix)/nonexistent: No such file or directory\n")
+        }
+
         @Test("every key of config/ebeed.toml is allowed, and its default is what it says") func shipped() throws {
             let place = try Place()
             let text = try String(contentsOfFile: "\(Binary.package)/config/ebeed.toml", encoding: .utf8)
