@@ -103,14 +103,6 @@ struct {
 	__type(value, struct told);
 } tellings SEC(".maps");
 
-static __always_inline void count_missed(void)
-{
-	struct ebee_account *account = this_account();
-
-	if (account)
-		account->missed++;
-}
-
 /* A new deletion by this thread; one left behind is overwritten, so that it can't mute the new one. */
 static __always_inline struct deletion *begin_deletion(__u32 how)
 {
@@ -367,8 +359,7 @@ static __always_inline bool is_known(struct place *place)
 	return (__u64)BPF_CORE_READ(directory, d_inode) == place->inode;
 }
 
-/* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
-__noinline int report(__u64 key, long result)
+static __always_inline int report_in_lane(__u64 key, long result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct scratch *scratch = this_scratch();
@@ -381,8 +372,6 @@ __noinline int report(__u64 key, long result)
 	if (!deletion || !scratch)
 		return 0;
 	placed = is_known(&deletion->place);
-	if (result && !settings.report_failed)
-		return 0;
 	if (settings.look_up || !placed) {
 		if (!result)
 			victim = find_victim(deletion);
@@ -435,6 +424,20 @@ __noinline int report(__u64 key, long result)
 	}
 	delete->flags = flags;
 	emit(scratch, true);
+	return 0;
+}
+
+/* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
+__noinline int report(__u64 key, long result)
+{
+	if ((result && !settings.report_failed) || !find_deletion(key))
+		return 0;
+	if (!take_lane()) {
+		count_missed();
+		return 0;
+	}
+	report_in_lane(key, result);
+	give_lane();
 	return 0;
 }
 

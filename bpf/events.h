@@ -25,6 +25,11 @@
 /* Upper bound of the setting that limits the bytes of arguments. */
 #define EBEE_ARGUMENTS_MAX 32768
 #define EBEE_ANCESTORS_MAX 8
+/*
+ * Records that one cpu can put together at a time: where the kernel can be preempted, a thread in a trampoline gives way to others
+ * (migration is off there, preemption is not: kernel/bpf/trampoline.c). A lane has one record and one sequence.
+ */
+#define EBEE_LANES 2
 #define EBEE_COMM_LENGTH 16
 #define EBEE_TTY_LENGTH 32
 
@@ -44,8 +49,8 @@ enum ebee_kind {
 struct ebee_header {
 	__u32 size; /* of the whole record, a multiple of 8 */
 	__u16 kind; /* enum ebee_kind */
-	__u16 cpu;
-	__u64 sequence; /* of events on this cpu, from 1, without a gap unless one was lost; 0 on a record that is no event */
+	__u16 lane; /* cpu * EBEE_LANES + which of its lanes */
+	__u64 sequence; /* of events in this lane, from 1, without a gap unless one was lost; 0 on a record that is no event */
 	__u64 time; /* ns of boot time (CLOCK_BOOTTIME) */
 	__u32 pid;  /* the process (tgid), as the pid namespace of the daemon sees it */
 	__u32 tid;  /* the thread, likewise */
@@ -204,7 +209,7 @@ struct ebee_daemon {
 	__u32 padding;
 };
 
-/* One per cpu and program, in the map `accounts`, which the daemon maps. A cpu has a cache line to itself. */
+/* One per lane and object, in the map `accounts`, which the daemon maps. Each has a cache line to itself. */
 struct ebee_account {
 	__u64 sequence; /* of the newest event */
 	__u64 lost;	/* of these, how many found the ring full */

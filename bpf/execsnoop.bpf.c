@@ -25,7 +25,7 @@ struct {
 	__type(value, struct execution);
 } running SEC(".maps");
 
-static __always_inline int on_exec(__u64 binprm_address)
+static __always_inline int exec_in_lane(__u64 binprm_address)
 {
 	struct scratch *scratch = this_scratch();
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -42,13 +42,44 @@ static __always_inline int on_exec(__u64 binprm_address)
 	return 0;
 }
 
+static __always_inline int on_exec(__u64 binprm_address)
+{
+	if (!take_lane()) {
+		count_missed();
+		return 0;
+	}
+	exec_in_lane(binprm_address);
+	give_lane();
+	return 0;
+}
+
+static __always_inline int exit_in_lane(const struct execution *execution)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct scratch *scratch = this_scratch();
+	struct ebee_exit *exit;
+
+	if (!scratch || !begin(scratch, task, EBEE_EXIT, sizeof(*exit)))
+		return 0;
+	exit = (struct ebee_exit *)scratch->bytes;
+	exit->start = execution->start;
+	exit->duration = exit->header.time - execution->time;
+	exit->padding = 0;
+	/* As wait(2) sees it (kernel/exit.c, wait_task_zombie()): SIGNAL_GROUP_EXIT is 4. */
+	if (BPF_CORE_READ(signal, flags) & 4)
+		exit->status = BPF_CORE_READ(signal, group_exit_code);
+	else
+		exit->status = BPF_CORE_READ(task, group_leader, exit_code);
+	emit(scratch, false);
+	return 0;
+}
+
 static __always_inline int on_exit(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct execution *found, execution;
-	struct scratch *scratch;
-	struct ebee_exit *exit;
 	struct signal_struct *signal;
 
 	/* Each thread passes here; the process ends with the last one, counted down before (do_exit()). */
@@ -62,37 +93,41 @@ static __always_inline int on_exit(void)
 	/* Two last threads may get here at once: whoever deletes the entry reports. */
 	if (bpf_map_delete_elem(&running, &tgid))
 		return 0;
-	scratch = this_scratch();
-	if (!scratch || !begin(scratch, task, EBEE_EXIT, sizeof(*exit)))
+	if (!take_lane()) {
+		count_unjoined();
 		return 0;
-	exit = (struct ebee_exit *)scratch->bytes;
-	exit->start = execution.start;
-	exit->duration = exit->header.time - execution.time;
-	exit->padding = 0;
-	/* As wait(2) sees it (kernel/exit.c, wait_task_zombie()): SIGNAL_GROUP_EXIT is 4. */
-	if (BPF_CORE_READ(signal, flags) & 4)
-		exit->status = BPF_CORE_READ(signal, group_exit_code);
-	else
-		exit->status = BPF_CORE_READ(task, group_leader, exit_code);
-	emit(scratch, false);
+	}
+	exit_in_lane(&execution);
+	give_lane();
 	return 0;
 }
 
-/* An execution ended with `result`; one that succeeds was reported before, and its system call's arguments are gone. */
-static __always_inline int on_return(int result)
+static __always_inline int return_in_lane(int result)
 {
 	struct scratch *scratch = this_scratch();
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	/* From ERESTARTSYS on: a signal came first, and it is tried again (include/linux/errno.h). */
-	if (result >= 0 || result <= -512 || !settings.report_failed)
-		return 0;
 	if (!scratch || !begin(scratch, task, EBEE_EXEC, sizeof(struct ebee_process)))
 		return 0;
 	if (collect_process(0, true))
 		return 0;
 	((struct ebee_process *)scratch->bytes)->result = result;
 	emit(scratch, true);
+	return 0;
+}
+
+/* An execution ended with `result`; one that succeeds was reported before, and its system call's arguments are gone. */
+static __always_inline int on_return(int result)
+{
+	/* From ERESTARTSYS on: a signal came first, and it is tried again (include/linux/errno.h). */
+	if (result >= 0 || result <= -512 || !settings.report_failed)
+		return 0;
+	if (!take_lane()) {
+		count_missed();
+		return 0;
+	}
+	return_in_lane(result);
+	give_lane();
 	return 0;
 }
 

@@ -395,15 +395,14 @@ static __always_inline bool find_place(struct place *place, char *component, __u
 	return true;
 }
 
-/* Looks up what the deletion `key` is about to delete, and where a rename takes it from. */
-__noinline int look_up_names(__u64 key)
+static __always_inline int look_up_in_lane(__u64 key)
 {
 	struct deletion *deletion = find_deletion(key);
 	__u32 kind = key >> 63 ? NAME_OF_KERNEL : 0;
 	struct dentry *dentry;
 	struct inode *inode;
 
-	if (!settings.look_up || !deletion)
+	if (!deletion)
 		return 0;
 	if (!table.address)
 		learn();
@@ -417,6 +416,16 @@ __noinline int look_up_names(__u64 key)
 	if (deletion->how == EBEE_RENAME)
 		find_place(&deletion->source, deletion->source_component, deletion->source_name,
 			   deletion->source_directory, kind);
+	return 0;
+}
+
+/* Looks up what the deletion `key` is about to delete, and where a rename takes it from. Without a lane, nothing is known of it. */
+__noinline int look_up_names(__u64 key)
+{
+	if (!settings.look_up || !take_lane())
+		return 0;
+	look_up_in_lane(key);
+	give_lane();
 	return 0;
 }
 

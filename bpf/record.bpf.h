@@ -44,8 +44,11 @@ struct walk {
 	__u32 padding;
 };
 
-/* Where a record is put together before it is copied into the ring at its true length. */
+/* A lane: where a record is put together before it is copied into the ring at its true length. */
 struct scratch {
+	__u64 thread; /* whose record it is; 0 where it is free */
+	__u32 comers; /* who has it, and who is just trying to: see take_lane() */
+	__u32 padding_comers;
 	__u8 bytes[EBEE_RECORD_MAX + EBEE_ARGUMENTS_MAX];
 	__u32 length; /* of the record so far */
 	__u32 cut;    /* the last walk met its bound */
@@ -60,7 +63,7 @@ struct {
 	__uint(max_entries, 1 << 22); /* the daemon sets its own */
 } ring SEC(".maps");
 
-/* One per cpu. Not a per-cpu map: those hold no value of more than 32 KiB. The daemon sets the number of cpus. */
+/* One per lane. Not a per-cpu map: those hold no value of more than 32 KiB. The daemon sets the number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -68,7 +71,7 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
-/* One per cpu, of which the daemon sets the number. Not a per-cpu map, so that it can be mapped: to read it needs no right then. */
+/* One per lane, of which the daemon sets the number. Not a per-cpu map, so that it can be mapped: to read it needs no right then. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -84,18 +87,88 @@ const struct ebee_delete *unused_delete __attribute__((unused));
 const struct ebee_lost *unused_lost __attribute__((unused));
 const struct ebee_ancestor *unused_ancestor __attribute__((unused));
 
-static __always_inline struct scratch *this_scratch(void)
+/* The first lane of this cpu. */
+static __always_inline __u32 first_lane(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&scratches, &cpu);
+	return bpf_get_smp_processor_id() * EBEE_LANES;
 }
 
-static __always_inline struct ebee_account *this_account(void)
+/*
+ * Takes a lane of this cpu for this thread; false where all are taken. Programs are kept from leaving their cpu, so that only
+ * one runs at any moment, but another may take over between any two instructions. Whoever finds itself alone after
+ * it came has the lane, and nobody else who comes does. An exchange would be shorter: Linux 5.10 has none.
+ */
+__noinline bool take_lane(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u64 thread = bpf_get_current_pid_tgid();
 
-	return bpf_map_lookup_elem(&accounts, &cpu);
+	for (__u32 i = 0; i < EBEE_LANES; i++) {
+		__u32 lane = first_lane() + i;
+		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &lane);
+
+		if (!scratch)
+			return false;
+		__sync_fetch_and_add(&scratch->comers, 1);
+		if (*(volatile __u32 *)&scratch->comers == 1) {
+			*(volatile __u64 *)&scratch->thread = thread;
+			return true;
+		}
+		__sync_fetch_and_add(&scratch->comers, -1);
+	}
+	return false;
+}
+
+/* The lane that this thread took; by itself, so that the verifier need not tell one lane from another. */
+__noinline __u32 this_lane(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	for (__u32 i = 0; i < EBEE_LANES - 1; i++) {
+		__u32 lane = first_lane() + i;
+		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &lane);
+
+		if (scratch && *(volatile __u64 *)&scratch->thread == thread)
+			return lane;
+	}
+	return first_lane() + EBEE_LANES - 1;
+}
+
+/* Only between take_lane() and give_lane(). */
+static __always_inline struct scratch *this_scratch(void)
+{
+	__u32 lane = this_lane();
+
+	return bpf_map_lookup_elem(&scratches, &lane);
+}
+
+static __always_inline void give_lane(void)
+{
+	struct scratch *scratch = this_scratch();
+
+	if (!scratch)
+		return;
+	*(volatile __u64 *)&scratch->thread = 0;
+	__sync_fetch_and_add(&scratch->comers, -1);
+}
+
+/* An event that could not be followed, or for which there was no lane. Nobody has this count to itself. */
+static __always_inline void count_missed(void)
+{
+	__u32 lane = first_lane();
+	struct ebee_account *account = bpf_map_lookup_elem(&accounts, &lane);
+
+	if (account)
+		__sync_fetch_and_add(&account->missed, 1);
+}
+
+/* The same for a record that is no event. */
+static __always_inline void count_unjoined(void)
+{
+	__u32 lane = first_lane();
+	struct ebee_account *account = bpf_map_lookup_elem(&accounts, &lane);
+
+	if (account)
+		__sync_fetch_and_add(&account->unjoined, 1);
 }
 
 /*
@@ -193,19 +266,20 @@ static __always_inline bool begin(struct scratch *scratch, struct task_struct *t
 static __always_inline bool emit(struct scratch *scratch, bool event)
 {
 	struct ebee_header *header = (struct ebee_header *)scratch->bytes;
-	struct ebee_account *account = this_account();
+	__u32 lane = this_lane();
+	struct ebee_account *account = bpf_map_lookup_elem(&accounts, &lane);
 	__u32 size = (length_of(scratch) + 7) & ~7u;
 
 	if (!account)
 		return false;
-	header->cpu = bpf_get_smp_processor_id();
+	header->lane = lane;
 	header->sequence = event ? ++account->sequence : 0;
 	header->size = size;
 	if (size > EBEE_RECORD_MAX || bpf_ringbuf_output(&ring, scratch->bytes, known_bounded(size), 0)) {
 		if (event)
 			account->lost++;
 		else
-			account->unjoined++;
+			count_unjoined();
 		return false;
 	}
 	return true;

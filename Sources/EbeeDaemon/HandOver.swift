@@ -191,13 +191,13 @@ struct HandOver {
         _ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell
     ) throws -> (Window, Recorder, isNew: Bool) {
         let stream = configuration[recording]
-        let cpus = Program.cpus()
+        let lanes = Program.lanes()
         let age = UInt64(stream.windowSeconds) * 1_000_000_000
         var old: (window: Window, number: Int)?
         for (rest, descriptor) in keeper.take("\(recording.stream)-window-").sorted(by: { $0.name < $1.name }) {
             let number = Int(rest) ?? 0
             do {
-                let window = try Window(adopting: descriptor, maximumAge: age, cpus: cpus, doorbell: doorbell)
+                let window = try Window(adopting: descriptor, maximumAge: age, lanes: lanes, doorbell: doorbell)
                 // Two are left when ebeed was killed while it copied one: the older is whole.
                 if let kept = old, kept.window.identity <= window.identity {
                     keeper.forget(Keeper.window(of: recording, number: number))
@@ -218,7 +218,7 @@ struct HandOver {
         let number = old.map { 1 - $0.number } ?? 0
         let name = Keeper.window(of: recording, number: number)
         let window = try Window(
-            name: "ebee-\(recording.stream)", bytes: stream.windowBytes, maximumAge: age, cpus: cpus,
+            name: "ebee-\(recording.stream)", bytes: stream.windowBytes, maximumAge: age, lanes: lanes,
             doorbell: doorbell, file: try keeper.file(name))
         let recorder = Recorder(window, redaction: configuration.redaction)
         if let old { recorder.carry(over: old.window) }

@@ -20,24 +20,24 @@ import Glibc
     deinit { unsafe munmap(base, size) }
 }
 
-/// The kernel's own count of a program's events, one for each cpu; any thread may read it.
+/// The kernel's own count of a program's events, one for each lane; any thread may read it.
 final class Accounts: Sendable {
-    let cpus = Program.cpus()
+    let lanes = Program.lanes()
     private let map: MappedMap
 
     init(of program: borrowing Program) throws(SystemError) {
         map = try MappedMap(
-            program.handles.accounts, bytes: cpus * MemoryLayout<ebee_account>.stride,
+            program.handles.accounts, bytes: lanes * MemoryLayout<ebee_account>.stride,
             name: "the accounts of \(program.recording.stream)")
     }
 
-    subscript(cpu: Int) -> ebee_account {
-        unsafe map.base.load(fromByteOffset: cpu * MemoryLayout<ebee_account>.stride, as: ebee_account.self)
+    subscript(lane: Int) -> ebee_account {
+        unsafe map.base.load(fromByteOffset: lane * MemoryLayout<ebee_account>.stride, as: ebee_account.self)
     }
 
-    /// Events that there were, on all cpus.
-    var generated: UInt64 { (0..<cpus).reduce(0) { $0 + self[$1].sequence + self[$1].missed } }
+    /// Events that there were, on all lanes.
+    var generated: UInt64 { (0..<lanes).reduce(0) { $0 + self[$1].sequence + self[$1].missed } }
 
     /// How many of them did not get into the ring.
-    var lost: UInt64 { (0..<cpus).reduce(0) { $0 + self[$1].lost + self[$1].missed } }
+    var lost: UInt64 { (0..<lanes).reduce(0) { $0 + self[$1].lost + self[$1].missed } }
 }

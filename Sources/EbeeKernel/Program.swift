@@ -213,7 +213,7 @@ public struct Program: ~Copyable {
         unsafe add(recording.image)
         for name in programs.sorted() { add(Array(name.utf8) + [0]) }
         unsafe withUnsafeBytes(of: fixed) { unsafe add($0) }
-        add("\(settings.ringBytes) \(cpus())".utf8)
+        add("\(settings.ringBytes) \(lanes())".utf8)
         return String(hash, radix: 16)
     }
 
@@ -288,8 +288,8 @@ public struct Program: ~Copyable {
         let fixed = Self.settings(programs, settings, types)
         opened.choose(programs)
         try opened.resize(map: "ring", entries: UInt32(settings.ringBytes))
-        try opened.resize(map: "scratches", entries: UInt32(Self.cpus()))
-        try opened.resize(map: "accounts", entries: UInt32(Self.cpus()))
+        try opened.resize(map: "scratches", entries: UInt32(Self.lanes()))
+        try opened.resize(map: "accounts", entries: UInt32(Self.lanes()))
         try opened.set(".rodata.settings", to: fixed)
         try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), padding: 0))
         let loaded = try opened.load()
@@ -318,8 +318,8 @@ public struct Program: ~Copyable {
         owner = Owner(links, loaded)
     }
 
-    /// How many cpus this machine can have.
-    public static func cpus() -> Int { max(1, Int(libbpf_num_possible_cpus())) }
+    /// How many lanes the cpus of this machine can have.
+    public static func lanes() -> Int { max(1, Int(libbpf_num_possible_cpus())) * Int(EBEE_LANES) }
 
     private static func inode(_ path: String) -> UInt32 {
         var status = stat()

@@ -17,8 +17,8 @@ import Synchronization
     func storeFirst(_ value: UInt64) { unsafe word.pointee.store(value, ordering: .sequentiallyConsistent) }
 }
 
-/// What is known of the events of one cpu; of those that no cpu is known of, only what was missed.
-struct CPUState: BitwiseCopyable {
+/// What is known of the events of one lane; of those that no lane is known of, only what was missed.
+struct LaneState: BitwiseCopyable {
     /// Of the newest event that was recorded, or marked as lost.
     var sequence: UInt64 = 0
     /// Boot time of that.
@@ -63,7 +63,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
 /// whenever this one is killed.
 ///
 /// The one store that makes a record part of the window is that of `head`. What else the writer knows (how many events
-/// there were, the newest of each cpu) is found again by reading the newest segment, from what was known when that began:
+/// there were, the newest of each lane) is found again by reading the newest segment, from what was known when that began:
 /// the checkpoint. There are two, for segments of even and odd number, so that the one in force is never written to.
 @safe struct Ledger: @unchecked Sendable {
     /// Fixed when the file is made.
@@ -72,7 +72,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
         /// Of this struct and what follows it.
         var version: UInt32 = 2
         var layout = UInt32(EBEE_LAYOUT)
-        var cpus: UInt64
+        var lanes: UInt64
         var segmentBytes: UInt64
         var segmentCount: UInt64
         var identity: UInt64
@@ -85,22 +85,22 @@ public struct UnusableWindow: Error, CustomStringConvertible {
     private static let page = 4096
 
     private let base: UnsafeMutableRawPointer
-    let cpus: Int
-    /// One for each cpu, and one for what no cpu is known of.
-    private var states: Int { cpus + 1 }
+    let lanes: Int
+    /// One for each lane, and one for what no lane is known of.
+    private var states: Int { lanes + 1 }
 
-    init(_ base: UnsafeMutableRawPointer, cpus: Int) {
+    init(_ base: UnsafeMutableRawPointer, lanes: Int) {
         unsafe self.base = base
-        self.cpus = cpus
+        self.lanes = lanes
     }
 
     /// Bytes ahead of the first segment: whole pages.
-    static func byteCount(cpus: Int) -> Int {
-        let bytes = checkpointsOffset + 2 * checkpointBytes(cpus)
+    static func byteCount(lanes: Int) -> Int {
+        let bytes = checkpointsOffset + 2 * checkpointBytes(lanes)
         return (bytes + page - 1) / page * page
     }
 
-    private static func checkpointBytes(_ cpus: Int) -> Int { 8 + (cpus + 1) * MemoryLayout<CPUState>.stride }
+    private static func checkpointBytes(_ lanes: Int) -> Int { 8 + (lanes + 1) * MemoryLayout<LaneState>.stride }
 
     var heading: Heading {
         get { unsafe base.load(as: Heading.self) }
@@ -154,23 +154,23 @@ public struct UnusableWindow: Error, CustomStringConvertible {
     // MARK: Checkpoints
 
     private func checkpoint(_ segment: UInt64) -> UnsafeMutableRawPointer {
-        unsafe base + Self.checkpointsOffset + Int(segment & 1) * Self.checkpointBytes(cpus)
+        unsafe base + Self.checkpointsOffset + Int(segment & 1) * Self.checkpointBytes(lanes)
     }
 
-    /// What is known when `segment` begins: of each cpu, and which generation of programs gave the sequence numbers.
-    func save(_ states: [CPUState], generation: UInt64, segment: UInt64) {
+    /// What is known when `segment` begins: of each lane, and which generation of programs gave the sequence numbers.
+    func save(_ states: [LaneState], generation: UInt64, segment: UInt64) {
         let checkpoint = unsafe self.checkpoint(segment)
         unsafe checkpoint.storeBytes(of: generation, as: UInt64.self)
-        for cpu in 0..<self.states {
+        for lane in 0..<self.states {
             unsafe checkpoint.storeBytes(
-                of: states[cpu], toByteOffset: 8 + cpu * MemoryLayout<CPUState>.stride, as: CPUState.self)
+                of: states[lane], toByteOffset: 8 + lane * MemoryLayout<LaneState>.stride, as: LaneState.self)
         }
     }
 
-    func load(segment: UInt64) -> (states: [CPUState], generation: UInt64) {
+    func load(segment: UInt64) -> (states: [LaneState], generation: UInt64) {
         let checkpoint = unsafe self.checkpoint(segment)
-        let states = (0..<self.states).map { cpu in
-            unsafe checkpoint.load(fromByteOffset: 8 + cpu * MemoryLayout<CPUState>.stride, as: CPUState.self)
+        let states = (0..<self.states).map { lane in
+            unsafe checkpoint.load(fromByteOffset: 8 + lane * MemoryLayout<LaneState>.stride, as: LaneState.self)
         }
         return (states, unsafe checkpoint.load(as: UInt64.self))
     }

@@ -9,7 +9,7 @@ public struct Losses: Sendable {
     /// Those of them that the kernel did not show to the programs, or that these could not remember; the ring was full for
     /// all others.
     public var missed: UInt64 = 0
-    /// Those of them that the programs that are attached now have counted, cpu by cpu.
+    /// Those of them that the programs that are attached now have counted, lane by lane.
     public var counted: UInt64 = 0
     /// What the programs that are attached now have not counted of all that is in the window, or was in it, or is lost: less than
     /// nothing where they also counted what others had seen.
@@ -42,12 +42,12 @@ public final class LossCount: Sendable {
     }
 
     func set(_ writer: borrowing Window.Writer) {
-        let (cpus, events) = (writer.cpus, writer.events)
+        let (lanes, events) = (writer.lanes, writer.events)
         losses.withLock { losses in
-            losses.events = cpus.reduce(0) { $0 &+ $1.lost }
-            losses.missed = cpus.reduce(0) { $0 &+ $1.lostMissed }
-            losses.counted = cpus.dropLast().reduce(0) { $0 &+ $1.full &+ $1.missed }
-            let known = cpus.reduce(0) { $0 &+ $1.sequence &+ $1.missed }
+            losses.events = lanes.reduce(0) { $0 &+ $1.lost }
+            losses.missed = lanes.reduce(0) { $0 &+ $1.lostMissed }
+            losses.counted = lanes.dropLast().reduce(0) { $0 &+ $1.full &+ $1.missed }
+            let known = lanes.reduce(0) { $0 &+ $1.sequence &+ $1.missed }
             losses.earlier = Int64(truncatingIfNeeded: events &+ losses.events &- known)
         }
     }
@@ -59,11 +59,11 @@ public final class LossCount: Sendable {
 /// - An exit is not stored: it completes the execution it belongs to.
 /// - A deletion refers to a record of its process in the same segment, which is copied there when need be. So
 ///   whatever segments are given up, who deleted a file that is still in the window is there too.
-/// - A gap in the sequence numbers of a cpu becomes a mark in its place.
+/// - A gap in the sequence numbers of a lane becomes a mark in its place.
 public final class Recorder {
     private var writer: Window.Writer
     private var index: PositionIndex
-    /// By cpu: the kernel's own count at the last look. The last one stands for no cpu in particular, as in the ledger.
+    /// By lane: the kernel's own count at the last look. The last one stands for no lane in particular, as in the ledger.
     private var counted: [ebee_account]
     private var unpublished = 0
     /// The first record of the ring may be one that the process before this one took and could not tell the ring any more.
@@ -87,7 +87,7 @@ public final class Recorder {
         redactions = Redactions(redaction)
         writer = Window.Writer(window)
         index = PositionIndex(capacity: processes)
-        counted = Self.accounts(writer.cpus)
+        counted = Self.accounts(writer.lanes)
         retaken = writer.resumed
         losses.set(writer)
         for segment in window.segments {
@@ -127,7 +127,7 @@ public final class Recorder {
         }
         let last = Window.Writer(old)
         writer.take(countsOf: last)
-        counted = Self.accounts(writer.cpus)
+        counted = Self.accounts(writer.lanes)
         retaken = last.resumed
         losses.set(writer)
         let window = writer.window
@@ -140,8 +140,8 @@ public final class Recorder {
         }
     }
 
-    private static func accounts(_ cpus: [CPUState]) -> [ebee_account] {
-        cpus.map {
+    private static func accounts(_ lanes: [LaneState]) -> [ebee_account] {
+        lanes.map {
             ebee_account(sequence: $0.sequence, lost: $0.full, missed: $0.missed, unjoined: 0, padding: (0, 0, 0, 0))
         }
     }
@@ -163,7 +163,7 @@ public final class Recorder {
         }
         if let first = retaken {
             retaken = nil
-            if first.sequence == header.sequence, first.cpu == header.cpu, first.time == header.time { return }
+            if first.sequence == header.sequence, first.lane == header.lane, first.time == header.time { return }
         }
         if header.sequence != 0 {
             follow(header)
@@ -215,33 +215,33 @@ public final class Recorder {
     }
 
     /// Now and then, when the ring is empty: gives up what is too old, and finds events that were lost without a later one to
-    /// show the gap. `accounts` is by cpu, as the kernel has them now; they count from the next look on, when
-    /// what was under way has arrived. `skipped` are events that the kernel did not show to the programs, on whatever cpu.
+    /// show the gap. `accounts` is by lane, as the kernel has them now; they count from the next look on, when
+    /// what was under way has arrived. `skipped` are events that the kernel did not show to the programs, on whatever lane.
     public func settle(accounts: (Int) -> ebee_account, skipped: UInt64 = 0, now: UInt64) {
         var isMarked = false
-        for cpu in counted.indices.dropLast() {
-            let account = accounts(cpu)
-            let known = counted[cpu]
-            let own = writer.cpus[cpu]
+        for lane in counted.indices.dropLast() {
+            let account = accounts(lane)
+            let known = counted[lane]
+            let own = writer.lanes[lane]
             // Both must say so: the sequence, that events are missing behind the newest one that came; the count, that they
             // found the ring full. One alone may be a record that is still being written.
             let missing = known.sequence > own.sequence ? known.sequence - own.sequence : 0
             let full = min(missing, known.lost > own.full ? known.lost - own.full : 0)
             if full > 0 {
-                mark(full, from: own.time, to: now, why: EBEE_RING_FULL, cpu: cpu)
+                mark(full, from: own.time, to: now, why: EBEE_RING_FULL, lane: lane)
                 isMarked = true
             }
             if account.missed > own.missed {
-                mark(account.missed - own.missed, from: own.time, to: now, why: EBEE_MISSED, cpu: cpu)
+                mark(account.missed - own.missed, from: own.time, to: now, why: EBEE_MISSED, lane: lane)
                 isMarked = true
             }
-            counted[cpu] = account
+            counted[lane] = account
         }
         let anywhere = counted.count - 1
-        if skipped > writer.cpus[anywhere].missed {
+        if skipped > writer.lanes[anywhere].missed {
             mark(
-                skipped - writer.cpus[anywhere].missed, from: writer.cpus[anywhere].time, to: now, why: EBEE_MISSED,
-                cpu: anywhere)
+                skipped - writer.lanes[anywhere].missed, from: writer.lanes[anywhere].time, to: now, why: EBEE_MISSED,
+                lane: anywhere)
             isMarked = true
         }
         if isMarked { publish() }
@@ -251,19 +251,19 @@ public final class Recorder {
 
     /// Finds what is missing before this event.
     private func follow(_ header: RecordHeader) {
-        let cpu = Int(header.cpu)
-        guard cpu < counted.count - 1 else { return }
-        let own = writer.cpus[cpu]
+        let lane = Int(header.lane)
+        guard lane < counted.count - 1 else { return }
+        let own = writer.lanes[lane]
         if header.sequence > own.sequence, header.sequence - own.sequence > 1 {
-            mark(header.sequence - own.sequence - 1, from: own.time, to: header.time, why: EBEE_RING_FULL, cpu: cpu)
+            mark(header.sequence - own.sequence - 1, from: own.time, to: header.time, why: EBEE_RING_FULL, lane: lane)
         }
     }
 
-    private func mark(_ count: UInt64, from: UInt64, to: UInt64, why: ebee_why, cpu: Int) {
+    private func mark(_ count: UInt64, from: UInt64, to: UInt64, why: ebee_why, lane: Int) {
         var lost = ebee_lost()
         lost.header.size = UInt32(MemoryLayout<ebee_lost>.size)
         lost.header.kind = RecordKind.lost
-        lost.header.cpu = UInt16(cpu)
+        lost.header.lane = UInt16(lane)
         lost.header.time = to
         lost.count = count
         lost.from = from
@@ -272,7 +272,7 @@ public final class Recorder {
         _ = unsafe withUnsafeBytes(of: &lost) { unsafe writer.append($0, time: to) }
         writer.commit()
         losses.add(
-            events: count, missed: why == EBEE_MISSED ? count : 0, counted: cpu < counted.count - 1 ? count : 0)
+            events: count, missed: why == EBEE_MISSED ? count : 0, counted: lane < counted.count - 1 ? count : 0)
     }
 
     /// Completes the execution that an exit belongs to, if it is still in the window. Readers take the exit for known when both

@@ -45,53 +45,53 @@ public final class Window: Sendable {
     let ledger: Ledger
     private let ledgerBytes: Int
 
-    /// How many cpus the machine can have.
-    public var cpus: Int { ledger.cpus }
+    /// How many lanes the machine can have.
+    public var lanes: Int { ledger.lanes }
 
     /// - Parameters:
     ///   - bytes: of segments, at most; rounded down to whole ones, at least four.
     ///   - maximumAge: in nanoseconds.
-    ///   - cpus: how many the machine can have.
+    ///   - lanes: how many the machine can have.
     ///   - file: an empty file in memory, to take in place of an anonymous one; the window owns it.
     public init(
-        name: String, bytes: Int, maximumAge: UInt64, cpus: Int, doorbell: Doorbell, file: Int32? = nil
+        name: String, bytes: Int, maximumAge: UInt64, lanes: Int, doorbell: Doorbell, file: Int32? = nil
     ) throws(SystemError) {
         self.doorbell = doorbell
         self.maximumAge = maximumAge
         (segmentBytes, segmentCount) = Self.geometry(bytes)
         identity = Clock.boot()
         memory = try MemoryFile(
-            name: name, size: Ledger.byteCount(cpus: cpus) + segmentBytes * segmentCount, file: file)
-        ledger = unsafe Ledger(memory.base, cpus: cpus)
-        ledgerBytes = Ledger.byteCount(cpus: cpus)
+            name: name, size: Ledger.byteCount(lanes: lanes) + segmentBytes * segmentCount, file: file)
+        ledger = unsafe Ledger(memory.base, lanes: lanes)
+        ledgerBytes = Ledger.byteCount(lanes: lanes)
         ledger.heading = Ledger.Heading(
-            cpus: UInt64(cpus), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
+            lanes: UInt64(lanes), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
             identity: identity)
         unsafe header(0).initialize(to: SegmentHeader(number: 0, firstTime: 0, lastTime: 0, firstOrdinal: 0, end: 0))
-        ledger.save(Array(repeating: CPUState(time: identity), count: cpus + 1), generation: 0, segment: 0)
+        ledger.save(Array(repeating: LaneState(time: identity), count: lanes + 1), generation: 0, segment: 0)
         ledger.head.store(UInt64(Self.headerBytes))
         ledger.recordingSince.store(identity)
     }
 
     /// Goes on with the window that an earlier process left in a memory file, which this one owns from now on.
     /// - Throws: `UnusableWindow` when it is none, or of another layout, or damaged.
-    public init(adopting descriptor: Int32, maximumAge: UInt64, cpus: Int, doorbell: Doorbell) throws {
+    public init(adopting descriptor: Int32, maximumAge: UInt64, lanes: Int, doorbell: Doorbell) throws {
         memory = try MemoryFile(adopting: descriptor)
-        guard memory.size >= Ledger.byteCount(cpus: cpus) else { throw UnusableWindow("it is too short") }
-        ledger = unsafe Ledger(memory.base, cpus: cpus)
-        ledgerBytes = Ledger.byteCount(cpus: cpus)
+        guard memory.size >= Ledger.byteCount(lanes: lanes) else { throw UnusableWindow("it is too short") }
+        ledger = unsafe Ledger(memory.base, lanes: lanes)
+        ledgerBytes = Ledger.byteCount(lanes: lanes)
         let heading = ledger.heading
         self.doorbell = doorbell
         self.maximumAge = maximumAge
         segmentBytes = Int(clamping: heading.segmentBytes)
         segmentCount = Int(clamping: heading.segmentCount)
         identity = heading.identity
-        try checkAdopted(cpus: cpus)
+        try checkAdopted(lanes: lanes)
     }
 
-    private func checkAdopted(cpus: Int) throws(UnusableWindow) {
+    private func checkAdopted(lanes: Int) throws(UnusableWindow) {
         let own = Ledger.Heading(
-            cpus: UInt64(cpus), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
+            lanes: UInt64(lanes), segmentBytes: UInt64(segmentBytes), segmentCount: UInt64(segmentCount),
             identity: identity)
         let found = ledger.heading
         guard found.magic == own.magic else { throw UnusableWindow("it is no window") }
@@ -102,7 +102,7 @@ public final class Window: Sendable {
         }
         guard found == own, (2 * Self.recordLimit...1 << 20).contains(segmentBytes),
             (4...1 << 20).contains(segmentCount),
-            memory.size == Ledger.byteCount(cpus: cpus) + segmentBytes * segmentCount
+            memory.size == Ledger.byteCount(lanes: lanes) + segmentBytes * segmentCount
         else { throw UnusableWindow("it is damaged, or of another machine") }
         let head = ledger.head.load()
         let (newest, oldest) = (head / UInt64(segmentBytes), ledger.oldestSegment.load())
@@ -182,7 +182,7 @@ public final class Window: Sendable {
         private(set) var events: UInt64
         /// Of all records that this writer wrote.
         private(set) var bytes: UInt64 = 0
-        private(set) var cpus: [CPUState]
+        private(set) var lanes: [LaneState]
         /// Of the programs that give the sequence numbers.
         private(set) var generation: UInt64
         /// The newest event of the newest segment, as the writer found it: the ring may hold it still.
@@ -192,17 +192,17 @@ public final class Window: Sendable {
             self.window = window
             position = window.ledger.head.load()
             let segment = position / UInt64(window.segmentBytes)
-            (cpus, generation) = window.ledger.load(segment: segment)
+            (lanes, generation) = window.ledger.load(segment: segment)
             events = unsafe window.header(segment).pointee.firstOrdinal
-            var cpus = self.cpus
+            var lanes = self.lanes
             var (events, last) = (self.events, RecordHeader?.none)
             _ = unsafe window.walk(segment) { header, bytes, _ in
-                unsafe Self.note(header, bytes, &cpus)
+                unsafe Self.note(header, bytes, &lanes)
                 if header.sequence == 0 { return }
                 events += 1
                 last = header
             }
-            self.cpus = cpus
+            self.lanes = lanes
             self.events = events
             resumed = last
             commit()
@@ -213,28 +213,28 @@ public final class Window: Sendable {
         /// A segment is never filled to its last byte: the position behind that would be the next segment's first.
         func fits(_ bytes: Int) -> Bool { Int(position) % window.segmentBytes + bytes < window.segmentBytes }
 
-        /// What a record tells of its cpu. The same when it is written and when it is found again.
-        private static func note(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ cpus: inout [CPUState]) {
-            let cpu = Int(header.cpu)
-            guard cpu < cpus.count else { return }
+        /// What a record tells of its lane. The same when it is written and when it is found again.
+        private static func note(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ lanes: inout [LaneState]) {
+            let lane = Int(header.lane)
+            guard lane < lanes.count else { return }
             if header.sequence != 0 {
                 // One that was overtaken on its way into the ring is already marked as lost.
-                guard header.sequence > cpus[cpu].sequence else { return }
-                cpus[cpu].sequence = header.sequence
-                cpus[cpu].time = header.time
+                guard header.sequence > lanes[lane].sequence else { return }
+                lanes[lane].sequence = header.sequence
+                lanes[lane].time = header.time
             } else if header.kind == RecordKind.lost {
                 let mark = unsafe bytes.load(as: ebee_lost.self)
                 // A damaged window may hold any count.
-                cpus[cpu].lost &+= mark.count
+                lanes[lane].lost &+= mark.count
                 if mark.why == EBEE_RING_FULL.rawValue {
-                    cpus[cpu].sequence &+= mark.count
-                    cpus[cpu].full &+= mark.count
-                    cpus[cpu].time = mark.to
+                    lanes[lane].sequence &+= mark.count
+                    lanes[lane].full &+= mark.count
+                    lanes[lane].time = mark.to
                 } else if mark.why == EBEE_MISSED.rawValue {
-                    cpus[cpu].missed &+= mark.count
-                    cpus[cpu].lostMissed &+= mark.count
-                    // Of a cpu, the time is that of its newest event.
-                    if cpu == cpus.count - 1 { cpus[cpu].time = mark.to }
+                    lanes[lane].missed &+= mark.count
+                    lanes[lane].lostMissed &+= mark.count
+                    // Of a lane, the time is that of its newest event.
+                    if lane == lanes.count - 1 { lanes[lane].time = mark.to }
                 }
             }
         }
@@ -248,7 +248,7 @@ public final class Window: Sendable {
             if next >= count { window.evict(before: next - count + 1) }
             unsafe window.header(next).initialize(
                 to: SegmentHeader(number: next, firstTime: 0, lastTime: 0, firstOrdinal: events, end: 0))
-            window.ledger.save(cpus, generation: generation, segment: next)
+            window.ledger.save(lanes, generation: generation, segment: next)
             position = next * UInt64(window.segmentBytes) + UInt64(Window.headerBytes)
         }
 
@@ -264,7 +264,7 @@ public final class Window: Sendable {
             if unsafe header.pointee.firstTime == 0 { unsafe header.pointee.firstTime = time }
             unsafe header.pointee.lastTime = max(header.pointee.lastTime, time)
             let record = unsafe bytes.load(as: RecordHeader.self)
-            unsafe Self.note(record, bytes, &cpus)
+            unsafe Self.note(record, bytes, &lanes)
             if record.sequence != 0 { events += 1 }
             return at
         }
@@ -281,15 +281,15 @@ public final class Window: Sendable {
 
         /// Knows of an event that is not stored; `checkpoint` makes that last.
         mutating func skip(_ header: RecordHeader) {
-            let cpu = Int(header.cpu)
-            if cpu < cpus.count, header.sequence > cpus[cpu].sequence { cpus[cpu].sequence = header.sequence }
+            let lane = Int(header.lane)
+            if lane < lanes.count, header.sequence > lanes[lane].sequence { lanes[lane].sequence = header.sequence }
         }
 
-        /// Makes what is known of the cpus last, apart from what the records tell.
+        /// Makes what is known of the lanes last, apart from what the records tell.
         mutating func checkpoint() {
             if Int(position) % window.segmentBytes == Window.headerBytes {
                 // Nothing stands on the one in force.
-                window.ledger.save(cpus, generation: generation, segment: segment)
+                window.ledger.save(lanes, generation: generation, segment: segment)
             } else {
                 advance()
                 commit()
@@ -299,14 +299,14 @@ public final class Window: Sendable {
         /// From now on, other programs give the sequence numbers: from 1.
         mutating func begin(generation: UInt64) {
             self.generation = generation
-            cpus = cpus.map { CPUState(time: Clock.boot(), lost: $0.lost, lostMissed: $0.lostMissed) }
+            lanes = lanes.map { LaneState(time: Clock.boot(), lost: $0.lost, lostMissed: $0.lostMissed) }
             checkpoint()
         }
 
         /// The programs go on whose counts another window has.
         mutating func take(countsOf other: borrowing Writer) {
             generation = other.generation
-            cpus = other.cpus
+            lanes = other.lanes
             checkpoint()
         }
 

@@ -56,7 +56,7 @@ private struct Layout {
         "ebee_header": Layout(
             ebee_header.self,
             [
-                "size": \.size, "kind": \.kind, "cpu": \.cpu, "sequence": \.sequence, "time": \.time, "pid": \.pid,
+                "size": \.size, "kind": \.kind, "lane": \.lane, "sequence": \.sequence, "time": \.time, "pid": \.pid,
                 "tid": \.tid,
             ]),
         "ebee_process": Layout(

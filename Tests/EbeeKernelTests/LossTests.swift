@@ -31,12 +31,12 @@ import Testing
             recorder.publish()
         }
 
-        func accounts() -> [ebee_account] { (0..<counts.cpus).map { counts[$0] } }
+        func accounts() -> [ebee_account] { (0..<counts.lanes).map { counts[$0] } }
     }
 
     @Test func countsBalance() throws {
         let window = try Window(
-            name: "test", bytes: 32 << 20, maximumAge: .max / 2, cpus: Program.cpus(), doorbell: Doorbell())
+            name: "test", bytes: 32 << 20, maximumAge: .max / 2, lanes: Program.lanes(), doorbell: Doorbell())
         let settings = ProgramSettings(ringBytes: 65_536, argumentBytes: 1024, failed: true)
         let drain = try HandDrain(Program.attach(.deletes, settings: settings), window)
         let directory = temporaryDirectory()
@@ -76,11 +76,11 @@ import Testing
         #expect(generated == UInt64(events.count) + lost)
         #expect(marks.reduce(0) { $0 + $1.count } == lost && drain.recorder.lost.events == lost)
         #expect(drain.recorder.lost.malformed == 0)
-        for (cpu, account) in accounts.enumerated() {
-            let own = events.filter { $0.header.cpu == UInt16(cpu) }
-            let marked = marks.filter { $0.header.cpu == UInt16(cpu) }.reduce(0) { $0 + $1.count }
-            #expect(account.sequence == UInt64(own.count) + marked, "cpu \(cpu)")
-            #expect(marked == account.lost, "cpu \(cpu)")
+        for (lane, account) in accounts.enumerated() {
+            let own = events.filter { $0.header.lane == UInt16(lane) }
+            let marked = marks.filter { $0.header.lane == UInt16(lane) }.reduce(0) { $0 + $1.count }
+            #expect(account.sequence == UInt64(own.count) + marked, "lane \(lane)")
+            #expect(marked == account.lost, "lane \(lane)")
         }
         #expect(marks.allSatisfy { $0.from < $0.to && $0.why == EBEE_RING_FULL.rawValue })
     }

@@ -17,7 +17,7 @@ final class RecordingRun {
 
     init(_ recording: Recording, _ settings: ProgramSettings = .small) throws {
         window = try Window(
-            name: "test", bytes: 16 << 20, maximumAge: .max / 2, cpus: Program.cpus(), doorbell: Doorbell())
+            name: "test", bytes: 16 << 20, maximumAge: .max / 2, lanes: Program.lanes(), doorbell: Doorbell())
         start = window.end
         let program = try Program.attach(recording, settings: settings)
         let ended = ended

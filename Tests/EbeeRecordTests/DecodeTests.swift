@@ -7,7 +7,7 @@ import Testing
 @Suite struct DecodeTests {
     @Test func everyFieldOfAProcess() throws {
         let fields = ProcessFields {
-            $0.cpu = 5
+            $0.lane = 5
             $0.sequence = 77
             $0.exitDuration = 1_200_000
             $0.exitStatus = EBEE_EXITED | 9
@@ -19,7 +19,7 @@ import Testing
         let fixed = record.fixed
         #expect(Int(fixed.header.size) == bytes.count)
         #expect(fixed.header.kind == 1)
-        #expect(fixed.header.cpu == 5)
+        #expect(fixed.header.lane == 5)
         #expect(fixed.header.sequence == 77)
         #expect(fixed.header.time == 5_000_000_000)
         #expect(fixed.header.pid == 4312)
@@ -55,7 +55,7 @@ import Testing
 
     @Test func everyFieldOfADeletion() throws {
         let fields = DeleteFields {
-            $0.cpu = 3
+            $0.lane = 3
             $0.process = 4096
             $0.result = -13
             $0.how = EBEE_RENAME.rawValue
@@ -69,7 +69,7 @@ import Testing
         let fixed = record.fixed
         #expect(Int(fixed.header.size) == bytes.count)
         #expect(fixed.header.kind == 3)
-        #expect(fixed.header.cpu == 3)
+        #expect(fixed.header.lane == 3)
         #expect(fixed.header.time == 6_000_000_000)
         #expect(fixed.header.pid == 4312 && fixed.header.tid == 4313)
         #expect(fixed.start == 4_999_000_000)

@@ -17,7 +17,7 @@ final class Stream {
     private var sequence: UInt64 = 0
 
     init(_ event: String, bytes: Int = 4 << 20, maximumAge: UInt64 = .max / 2) throws {
-        window = try Window(name: "test", bytes: bytes, maximumAge: maximumAge, cpus: 1, doorbell: Doorbell())
+        window = try Window(name: "test", bytes: bytes, maximumAge: maximumAge, lanes: 1, doorbell: Doorbell())
         recorder = Recorder(window)
         source = Source(
             event: event, stream: event == "exec" ? "exec" : "deletes", window: window)

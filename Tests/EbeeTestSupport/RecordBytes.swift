@@ -5,10 +5,10 @@ import CEvents
 package struct RecordBytes {
     package private(set) var bytes: [UInt8] = []
 
-    package init(kind: UInt32, cpu: UInt16 = 0, sequence: UInt64, time: UInt64, pid: UInt32, tid: UInt32) {
+    package init(kind: UInt32, lane: UInt16 = 0, sequence: UInt64, time: UInt64, pid: UInt32, tid: UInt32) {
         add(UInt32(0))  // the size, once it is known
         add(UInt16(kind))
-        add(cpu)
+        add(lane)
         add(sequence)
         add(time)
         add(pid)
@@ -58,7 +58,7 @@ extension [UInt8] {
 /// What a test says of a process; the rest is as here.
 package struct ProcessFields {
     package var kind = EBEE_EXEC.rawValue
-    package var cpu: UInt16 = 0
+    package var lane: UInt16 = 0
     package var sequence: UInt64 = 1
     package var time: UInt64 = 5_000_000_000
     package var pid: UInt32 = 4312
@@ -100,7 +100,7 @@ package struct ProcessFields {
     }
 
     package var bytes: [UInt8] {
-        var record = RecordBytes(kind: kind, cpu: cpu, sequence: sequence, time: time, pid: pid, tid: tid)
+        var record = RecordBytes(kind: kind, lane: lane, sequence: sequence, time: time, pid: pid, tid: tid)
         record.add(start)
         record.add(exitDuration)
         record.add(exitStatus)
@@ -130,7 +130,7 @@ package struct ProcessFields {
 
 /// What a test says of a deletion; the rest is as here.
 package struct DeleteFields {
-    package var cpu: UInt16 = 0
+    package var lane: UInt16 = 0
     package var sequence: UInt64 = 1
     package var time: UInt64 = 6_000_000_000
     package var pid: UInt32 = 4312
@@ -164,7 +164,7 @@ package struct DeleteFields {
 
     package var bytes: [UInt8] {
         var record = RecordBytes(
-            kind: EBEE_DELETE.rawValue, cpu: cpu, sequence: sequence, time: time, pid: pid, tid: tid)
+            kind: EBEE_DELETE.rawValue, lane: lane, sequence: sequence, time: time, pid: pid, tid: tid)
         record.add(start)
         record.add(process)
         record.add(inode)
@@ -187,9 +187,9 @@ package struct DeleteFields {
 
 /// An exit, which completes an execution.
 package func exitBytes(
-    cpu: UInt16 = 0, time: UInt64, pid: UInt32, start: UInt64, duration: UInt64, status: UInt32
+    lane: UInt16 = 0, time: UInt64, pid: UInt32, start: UInt64, duration: UInt64, status: UInt32
 ) -> [UInt8] {
-    var record = RecordBytes(kind: EBEE_EXIT.rawValue, cpu: cpu, sequence: 0, time: time, pid: pid, tid: pid)
+    var record = RecordBytes(kind: EBEE_EXIT.rawValue, lane: lane, sequence: 0, time: time, pid: pid, tid: pid)
     record.add(start)
     record.add(duration)
     record.add(status)

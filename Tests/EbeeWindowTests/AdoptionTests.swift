@@ -9,9 +9,9 @@ import Testing
 /// A window whose process is gone, and the one that goes on with it.
 @Suite struct AdoptionTests {
     /// The window as the next process finds it, on a mapping of its own.
-    private func adopt(_ window: Window, cpus: Int = 2) throws -> Window {
+    private func adopt(_ window: Window, lanes: Int = 2) throws -> Window {
         try Window(
-            adopting: fcntl(window.descriptor, F_DUPFD_CLOEXEC, 0), maximumAge: .max / 2, cpus: cpus,
+            adopting: fcntl(window.descriptor, F_DUPFD_CLOEXEC, 0), maximumAge: .max / 2, lanes: lanes,
             doorbell: Doorbell())
     }
 
@@ -23,11 +23,11 @@ import Testing
         var expected: [UInt64] = []
         // Long enough for the oldest segments to be given up, and segments that begin at every place.
         for time in 1...3000 as ClosedRange<UInt64> {
-            let cpu = Int.random(in: 0..<2, using: &random)
-            sequences[cpu] += 1
+            let lane = Int.random(in: 0..<2, using: &random)
+            sequences[lane] += 1
             let bytes = ProcessFields {
-                $0.sequence = sequences[cpu]
-                $0.cpu = UInt16(cpu)
+                $0.sequence = sequences[lane]
+                $0.lane = UInt16(lane)
                 $0.time = time
                 $0.arguments = Array(repeating: 65, count: Int.random(in: 0..<4000, using: &random))
             }.bytes
@@ -113,7 +113,7 @@ import Testing
 
     /// A configuration with another size: the records go into a window of that.
     @Test(arguments: [1, 4 << 20]) func anotherSize(bytes: Int) throws {
-        let old = try Window(name: "test", bytes: 1 << 20, maximumAge: .max / 2, cpus: 2, doorbell: Doorbell())
+        let old = try Window(name: "test", bytes: 1 << 20, maximumAge: .max / 2, lanes: 2, doorbell: Doorbell())
         var recorder = Recorder(old)
         recorder.record(
             ProcessFields {
@@ -126,7 +126,7 @@ import Testing
         for sequence in 1...2000 as ClosedRange<UInt64> {
             recorder.record(
                 DeleteFields {
-                    $0.cpu = 1
+                    $0.lane = 1
                     $0.sequence = sequence
                     $0.time = sequence * 10
                     $0.pid = 77
@@ -134,11 +134,11 @@ import Testing
                 }.bytes)
         }
         old.bookmark = Bookmark(ordinal: 1990)
-        let window = try Window(name: "test", bytes: bytes, maximumAge: .max / 2, cpus: 2, doorbell: Doorbell())
+        let window = try Window(name: "test", bytes: bytes, maximumAge: .max / 2, lanes: 2, doorbell: Doorbell())
         recorder = Recorder(window)
         recorder.carry(over: old)
         recorder = Recorder(try adopt(window))
-        recorder.record(execution(2001, cpu: 1, time: 30_000))
+        recorder.record(execution(2001, lane: 1, time: 30_000))
         #expect(recorder.lost.events == 0)
         let all = window.all.filter { $0.header.sequence != 0 }
         try #require(all.count > 300 && all.count <= 2001, "\(all.count)")
@@ -212,10 +212,10 @@ import Testing
         let window = try Window.small()
         let recorder = Recorder(window)
         for time in 1...500 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
-        #expect(throws: UnusableWindow.self) { try adopt(window, cpus: 3) }
+        #expect(throws: UnusableWindow.self) { try adopt(window, lanes: 3) }
         let noWindow = unsafe open("/dev/null", O_RDWR)
         #expect(throws: (any Error).self) {
-            _ = try Window(adopting: noWindow, maximumAge: 1, cpus: 1, doorbell: Doorbell())
+            _ = try Window(adopting: noWindow, maximumAge: 1, lanes: 1, doorbell: Doorbell())
         }
         // Any byte may be wrong: it is a window still, or it is refused.
         var random = SeededGenerator(3)

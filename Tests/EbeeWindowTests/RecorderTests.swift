@@ -9,20 +9,20 @@ import Testing
     @Test func gapsBecomeMarksInTheirPlace() throws {
         let window = try Window.small()
         let recorder = Recorder(window)
-        recorder.record(execution(1, cpu: 0, time: 10))
-        recorder.record(execution(1, cpu: 1, time: 11))
-        recorder.record(execution(5, cpu: 0, time: 20))
-        recorder.record(execution(2, cpu: 1, time: 21))
-        recorder.record(execution(4, cpu: 1, time: 30))
-        recorder.record(execution(6, cpu: 0, time: 31))
+        recorder.record(execution(1, lane: 0, time: 10))
+        recorder.record(execution(1, lane: 1, time: 11))
+        recorder.record(execution(5, lane: 0, time: 20))
+        recorder.record(execution(2, lane: 1, time: 21))
+        recorder.record(execution(4, lane: 1, time: 30))
+        recorder.record(execution(6, lane: 0, time: 31))
         recorder.publish()
         let all = window.all
         #expect(all.map(\.header.kind) == [1, 1, 5, 1, 1, 5, 1, 1].map { UInt16($0) })
         let first = try #require(all[2].lost)
-        #expect(first.count == 3 && first.from == 10 && first.to == 20 && first.header.cpu == 0)
+        #expect(first.count == 3 && first.from == 10 && first.to == 20 && first.header.lane == 0)
         #expect(first.why == EBEE_RING_FULL.rawValue && first.header.time == 20 && first.header.sequence == 0)
         let second = try #require(all[5].lost)
-        #expect(second.count == 1 && second.from == 21 && second.to == 30 && second.header.cpu == 1)
+        #expect(second.count == 1 && second.from == 21 && second.to == 30 && second.header.lane == 1)
         #expect(recorder.lost.events == 4)
         #expect(window.state.events == 6, "a mark is no event")
     }
@@ -41,17 +41,17 @@ import Testing
     @Test func lossesAtTheEnd() throws {
         let window = try Window.small()
         let recorder = Recorder(window)
-        recorder.record(execution(1, cpu: 0, time: 10))
+        recorder.record(execution(1, lane: 0, time: 10))
         recorder.settle(sequences: [3, 2], lost: [2, 2], now: 100)
         #expect(recorder.lost.events == 0, "what is under way may still come")
         recorder.settle(sequences: [3, 2], lost: [2, 2], now: 200)
         let marks = window.all.compactMap(\.lost)
         try #require(marks.count == 2)
-        #expect(marks[0].count == 2 && marks[0].from == 10 && marks[0].to == 200 && marks[0].header.cpu == 0)
-        #expect(marks[1].count == 2 && marks[1].to == 200 && marks[1].header.cpu == 1)
+        #expect(marks[0].count == 2 && marks[0].from == 10 && marks[0].to == 200 && marks[0].header.lane == 0)
+        #expect(marks[1].count == 2 && marks[1].to == 200 && marks[1].header.lane == 1)
         #expect(marks.allSatisfy { $0.why == EBEE_RING_FULL.rawValue })
         recorder.settle(sequences: [3, 2], lost: [2, 2], now: 300)
-        recorder.record(execution(4, cpu: 0, time: 310))
+        recorder.record(execution(4, lane: 0, time: 310))
         recorder.publish()
         #expect(recorder.lost.events == 4, "each is counted once")
         #expect(window.all.compactMap(\.lost).count == 2)
@@ -88,7 +88,7 @@ import Testing
         recorder.settle(sequences: [0, 0], missed: [0, 7], now: 300)
         let marks = window.all.compactMap(\.lost)
         #expect(marks.map(\.count) == [5, 2])
-        #expect(marks.allSatisfy { $0.why == EBEE_MISSED.rawValue && $0.header.cpu == 1 })
+        #expect(marks.allSatisfy { $0.why == EBEE_MISSED.rawValue && $0.header.lane == 1 })
         #expect(recorder.lost.events == 7)
     }
 
@@ -165,11 +165,11 @@ import Testing
         #expect(window.all.isEmpty)
     }
 
-    /// A cpu that the machine can't have: kept, and not followed.
+    /// A lane that the machine can't have: kept, and not followed.
     @Test func strangeCpu() throws {
         let window = try Window.small()
         let recorder = Recorder(window)
-        recorder.record(execution(9, cpu: 500, time: 1))
+        recorder.record(execution(9, lane: 500, time: 1))
         recorder.publish()
         #expect(window.all.count == 1 && recorder.lost.events == 0)
     }

@@ -9,7 +9,7 @@ let second: UInt64 = 1_000_000_000
 extension Window {
     /// A window of four segments, as small as there is.
     static func small(maximumAge: UInt64 = .max / 2) throws -> Window {
-        try Window(name: "test", bytes: 1, maximumAge: maximumAge, cpus: 2, doorbell: Doorbell())
+        try Window(name: "test", bytes: 1, maximumAge: maximumAge, lanes: 2, doorbell: Doorbell())
     }
 
     /// Everything behind a cursor.
@@ -64,22 +64,22 @@ struct Stored {
 extension Recorder {
     func record(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe record($0) } }
 
-    /// Compares with the kernel's count: by cpu, how many events there were, and how many of them found the ring full.
+    /// Compares with the kernel's count: by lane, how many events there were, and how many of them found the ring full.
     func settle(sequences: [UInt64], lost: [UInt64] = [], missed: [UInt64] = [], now: UInt64) {
         settle(
-            accounts: { cpu in
+            accounts: { lane in
                 ebee_account(
-                    sequence: cpu < sequences.count ? sequences[cpu] : 0, lost: cpu < lost.count ? lost[cpu] : 0,
-                    missed: cpu < missed.count ? missed[cpu] : 0, unjoined: 0,
+                    sequence: lane < sequences.count ? sequences[lane] : 0, lost: lane < lost.count ? lost[lane] : 0,
+                    missed: lane < missed.count ? missed[lane] : 0, unjoined: 0,
                     padding: (0, 0, 0, 0))
             }, now: now)
     }
 }
 
-func execution(_ sequence: UInt64, cpu: UInt16 = 0, time: UInt64, pid: UInt32 = 10, start: UInt64 = 1) -> [UInt8] {
+func execution(_ sequence: UInt64, lane: UInt16 = 0, time: UInt64, pid: UInt32 = 10, start: UInt64 = 1) -> [UInt8] {
     ProcessFields {
         $0.sequence = sequence
-        $0.cpu = cpu
+        $0.lane = lane
         $0.time = time
         $0.pid = pid
         $0.start = start

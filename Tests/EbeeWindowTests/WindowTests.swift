@@ -93,7 +93,7 @@ import Testing
         #expect(window.all.last?.bytes.count == Window.recordLimit)
     }
 
-    /// Times that go back and forth by up to a second, as those of several cpus do.
+    /// Times that go back and forth by up to a second, as those of several lanes do.
     @Test func cursorSinceSkipsNothingInRange() throws {
         let window = try Window.small()
         let recorder = Recorder(window)
@@ -142,7 +142,7 @@ import Testing
     @Test(arguments: [1, 1 << 20, 2 << 20, 8 << 20])
     func whatHasRoomIsKeptForItsAge(bytes: Int) throws {
         let age = 3600 * second
-        let window = try Window(name: "test", bytes: bytes, maximumAge: age, cpus: 2, doorbell: Doorbell())
+        let window = try Window(name: "test", bytes: bytes, maximumAge: age, lanes: 2, doorbell: Doorbell())
         let recorder = Recorder(window)
         let begin = 1000 * second
         for sequence in 1...1500 as ClosedRange<UInt64> {

@@ -7,7 +7,7 @@ import Glibc
 
 /// A window's memory file to write into: one that is kept, and put right again before each run.
 enum Damaged {
-    static let ledgerBytes = Ledger.byteCount(cpus: 2)
+    static let ledgerBytes = Ledger.byteCount(lanes: 2)
     static let segmentBytes = 2 * Window.recordLimit
 
     static let deletion = DeleteFields {
@@ -17,7 +17,7 @@ enum Damaged {
 
     /// Its content as an ebeed that was killed left it: four segments, of which the first was given up once.
     private static let whole: [UInt8] = {
-        guard let window = try? Window(name: "fuzz", bytes: 1, maximumAge: .max / 2, cpus: 2, doorbell: Doorbell())
+        guard let window = try? Window(name: "fuzz", bytes: 1, maximumAge: .max / 2, lanes: 2, doorbell: Doorbell())
         else {
             return []
         }
@@ -30,7 +30,7 @@ enum Damaged {
                 $0.arguments = [UInt8](repeating: 65, count: 8000)
             }.bytes
             let deletion = DeleteFields {
-                $0.cpu = 1
+                $0.lane = 1
                 $0.sequence = index
                 $0.time = index << 30
                 $0.pid = UInt32(index)

@@ -8,7 +8,7 @@ import Glibc
 /// given up, also by whoever adopts the window. Between them, the recorder settles its accounts and is replaced.
 @Sendable func windowTarget(_ input: Input) {
     var input = input
-    guard let first = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, cpus: 2, doorbell: Doorbell()) else {
+    guard let first = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell()) else {
         return
     }
     var window = first
@@ -73,7 +73,7 @@ import Glibc
     }
     guard
         let window = try? Window(
-            adopting: fcntl(file, F_DUPFD_CLOEXEC, 0), maximumAge: 1 << 40, cpus: 2, doorbell: Doorbell())
+            adopting: fcntl(file, F_DUPFD_CLOEXEC, 0), maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell())
     else { return }
     let recorder = Recorder(window, processes: 16, redaction: secrets)
     unsafe Damaged.deletion.withUnsafeBytes { unsafe recorder.record($0) }
@@ -84,7 +84,7 @@ import Glibc
     _ = window.coveredSince
     _ = window.bookmark.map { window.cursor(ordinal: $0.ordinal) }
     _ = window.cursor(since: 1 << 32)
-    guard let larger = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, cpus: 2, doorbell: Doorbell()) else {
+    guard let larger = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell()) else {
         return
     }
     Recorder(larger, processes: 16).carry(over: window)
@@ -123,5 +123,5 @@ private struct Reader {
 
 private func adopt(_ window: Window) -> Window? {
     try? Window(
-        adopting: fcntl(window.descriptor, F_DUPFD_CLOEXEC, 0), maximumAge: 1 << 40, cpus: 2, doorbell: Doorbell())
+        adopting: fcntl(window.descriptor, F_DUPFD_CLOEXEC, 0), maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell())
 }
