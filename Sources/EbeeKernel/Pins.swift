@@ -13,8 +13,12 @@ public struct Pins: Sendable {
     /// - Throws: `Unmet.kernel` where nothing can be kept there.
     public init(_ directory: String) throws(Unmet) {
         self.directory = directory
-        if unsafe mkdir(directory, 0o700) != 0, errno != EEXIST {
-            throw .kernel("\(SystemError("make \(directory) (handover.pin)"))")
+        let parent = directory.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
+        // Where nothing is mounted, sysfs has other words for it.
+        if unsafe mkdir(directory, 0o700) != 0, case let error = errno, error != EEXIST,
+            unsafe ebee_filesystem(parent) == Self.magic
+        {
+            throw .kernel("\(SystemError("make \(directory) (handover.pin)", errno: error))")
         }
         guard unsafe ebee_filesystem(directory) == Self.magic else {
             throw .kernel(

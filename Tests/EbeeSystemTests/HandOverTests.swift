@@ -16,10 +16,14 @@ extension KernelSuites {
 
             init() throws {
                 place = try Place(in: "/dev/shm")
-                pins = "/sys/fs/bpf/ebee-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+                // Not /sys/fs/bpf: without systemd, nothing is mounted there.
+                let mount = try place.directory("bpf")
+                pins = "\(mount)/pins"
+                let mounted = try run("mount", "-t", "bpf", "bpf", mount)
+                guard mounted.status == 0 else { throw HarnessError("mount a BPF filesystem: \(mounted.errorText)") }
             }
 
-            deinit { _ = try? run("rm", "-rf", pins) }
+            deinit { _ = try? run("umount", place("bpf")) }
 
             func configuration(_ deletes: String = "", exec: String = "") -> String {
                 """
@@ -165,6 +169,12 @@ extension KernelSuites {
             let finished = try run(Binary.ebeed, "--config", place("c.toml"), "--socket", place("s"))
             #expect(finished.status == 69)
             #expect(finished.errorText.contains("is not on a BPF filesystem: mount -t bpf"))
+            // Nor is a directory that nobody can make, as on sysfs where none is mounted.
+            try "[handover]\npin = \"/sys/kernel/pins\"\n".write(
+                toFile: place("c.toml"), atomically: false, encoding: .utf8)
+            let refused = try run(Binary.ebeed, "--config", place("c.toml"), "--socket", place("s"))
+            #expect(refused.status == 69)
+            #expect(refused.errorText.contains("/sys/kernel/pins (handover.pin) is not on a BPF filesystem"))
         }
     }
 }
