@@ -3,8 +3,8 @@
  * Every program execution, and the exit of the process that ran it.
  *
  * Hook: the tracepoint sched_process_exec, which every way of executing passes once it can't fail any more
- * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Three programs share the body: the daemon loads the
- * best one that the kernel takes.
+ * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Where the kernel interrupts programs of tracepoints, a kprobe on
+ * what is called just before. Four programs share the body: the daemon loads the best one that the kernel takes.
  *
  * And those that fail, as the system call returns: by a trampoline or a kprobe on its function, for which only those pay who
  * execute, or where there is neither, by the tracepoint of its exit.
@@ -152,6 +152,13 @@ SEC("raw_tp/sched_process_exec")
 int exec_raw_tp(struct bpf_raw_tracepoint_args *context)
 {
 	return on_exec(context->args[2]);
+}
+
+/* The last that each format of a program does with the binprm (fs/binfmt_elf.c, load_elf_binary()). */
+SEC("kprobe/finalize_exec")
+int exec_kprobe(struct pt_regs *context)
+{
+	return on_exec(PT_REGS_PARM1(context));
 }
 
 /* Without access to the binprm: no interpreter, and no count of the arguments that were cut off. */

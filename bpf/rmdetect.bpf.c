@@ -134,6 +134,21 @@ static __always_inline int placed_rename(__u64 source_path, __u64 source, __u64 
 	return 0;
 }
 
+/* A thread ends, with a deletion that was never left: see placed(). What nobody deletes stays in the map for ever. */
+SEC("tp_btf/sched_process_exit")
+int exit_thread(void *context)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
+
+	if (!deletion)
+		return 0;
+	if (deletion->depth)
+		count_missed();
+	bpf_map_delete_elem(&deletions, &thread);
+	return 0;
+}
+
 /* A security module said no, or it is over. */
 static __always_inline int forget(void)
 {

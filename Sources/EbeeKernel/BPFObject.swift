@@ -1,6 +1,7 @@
 import CEvents
 import CLibbpf
 import EbeeRecord
+import Glibc
 
 /// libbpf's object, closed with this value.
 @safe private struct ObjectHandle: ~Copyable {
@@ -38,6 +39,14 @@ struct OpenObject: ~Copyable {
             let name = unsafe String(cString: bpf_program__name(current))
             unsafe bpf_program__set_autoload(current, wanted.contains(name))
             unsafe program = bpf_object__next_program(object, current)
+        }
+    }
+
+    /// Makes of programs for the returns of functions such as are attached to all of their functions at once.
+    func attachTogether(_ names: Set<String>) {
+        for name in names {
+            guard let program = unsafe bpf_object__find_program_by_name(object, name) else { continue }
+            unsafe bpf_program__set_expected_attach_type(program, BPF_TRACE_KPROBE_MULTI)
         }
     }
 
@@ -140,9 +149,33 @@ struct LoadedObject: ~Copyable {
                 }
                 return unsafe links.add(link)
             }
+            if unsafe bpf_program__get_expected_attach_type(program) == BPF_TRACE_KPROBE_MULTI {
+                return unsafe links.add(try attach(program, toReturnsOf: hooks))
+            }
             for hook in hooks { unsafe links.add(try attach(program, to: hook)) }
         }
         return links
+    }
+
+    private func attach(_ program: OpaquePointer, toReturnsOf hooks: [Hook]) throws(SystemError) -> OpaquePointer {
+        let functions: [UnsafeMutablePointer<CChar>?] = unsafe hooks.compactMap { hook in
+            guard case .exit(let function) = hook else { return nil }
+            return unsafe strdup(function)
+        }
+        defer { unsafe functions.forEach { unsafe free($0) } }
+        var symbols = unsafe functions.map { unsafe UnsafePointer($0) }
+        let link = unsafe symbols.withUnsafeMutableBufferPointer { symbols in
+            var options = unsafe bpf_kprobe_multi_opts()
+            unsafe options.sz = MemoryLayout<bpf_kprobe_multi_opts>.size
+            unsafe options.syms = symbols.baseAddress
+            unsafe options.cnt = symbols.count
+            unsafe options.retprobe = true
+            return unsafe bpf_program__attach_kprobe_multi_opts(program, nil, &options)
+        }
+        guard let link = unsafe link else {
+            throw SystemError("attach \(name): \(hooks.map(\.description).joined(separator: ", "))")
+        }
+        return unsafe link
     }
 
     private func attach(_ program: OpaquePointer, to hook: Hook) throws(SystemError) -> OpaquePointer {

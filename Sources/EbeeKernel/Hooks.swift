@@ -25,7 +25,7 @@ extension Hook: CustomStringConvertible {
 }
 
 /// What a program needs of a kernel; features are asked for, never versions.
-enum Need: Sendable {
+enum Need: Equatable, Sendable {
     /// A tracepoint whose arguments BPF can take; where their number tells which they are, as many.
     case tracepoint(String, arguments: Int? = nil)
     /// A function of the kernel.
@@ -35,6 +35,13 @@ enum Need: Sendable {
     case functionTracing
     /// kprobes that a BPF program can be attached to (kernel: CONFIG_KPROBE_EVENTS).
     case kprobes
+    /// The returns of however many threads at once: those of fprobes, once they are kept with each thread (Linux 6.14,
+    /// kernel/trace/fprobe.c). A kretprobe has room for twice as many as there are cpus, or ten
+    /// (Documentation/trace/kprobes.rst), and the returns of the others are not seen.
+    case unlimitedReturns
+    /// Programs of tracepoints that may be interrupted by other threads where the kernel is preempted (Linux 7.0,
+    /// include/linux/tracepoint.h: SRCU guards them; before, preemption was off).
+    case preemptedTracepoints
 }
 
 extension Need: CustomStringConvertible {
@@ -44,6 +51,8 @@ extension Need: CustomStringConvertible {
         case .tracepoint(let name, _): "the tracepoint \(name)"
         case .function(let name): "the function \(name)"
         case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
+        case .unlimitedReturns: "fprobes without a limit"
+        case .preemptedTracepoints: "tracepoints under SRCU"
         case .kprobes: "kprobes (where there are any, 1 in /sys/kernel/debug/kprobes/enabled turns them on)"
         }
     }
@@ -55,20 +64,38 @@ public struct Rung: Sendable {
     public let name: String
     /// The BPF programs that make it up.
     let programs: Set<String>
-    /// Those of them of which each run is an event, or a part of one.
-    var eventful: Set<String> { programs.filter { !$0.hasPrefix("exit_") || $0 == "exit_call" } }
     /// What it needs before loading is tried.
     var needs: [Need] = []
     /// Where a program is attached instead of where its section says: to those of these that exist.
     var places: [String: [Hook]] = [:]
-    /// Programs that add facts, each where one of its hooks exists.
+    /// Whether a program is attached to nothing but where functions return.
+    func isOfReturns(_ program: String) -> Bool {
+        places[program]?.allSatisfy { if case .exit = $0 { true } else { false } } ?? false
+    }
+    /// Programs and traits that add facts, each where one of its needs is met.
     var facts: [String: [Need]] = [:]
     /// Those of them that are loaded only where a better one is not: the better one of each.
     var substitutes: [String: String] = [:]
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
-    /// What this rung costs, or can't see, in words; `present` are the programs that are loaded.
+    /// What this rung costs, or can't see, in words; `present` are the programs that are loaded, and their traits.
     let limits: @Sendable (_ present: Set<String>) -> [String]
+
+    /// Whether the kernel that does not run a program, because one was running on that cpu already, keeps an event from ebeed, or may
+    /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion.
+    static func isEventful(_ program: String) -> Bool {
+        if program == "exit_call" || program == Recording.exit32BitCall { return true }
+        return !["exit_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
+    }
+
+    /// Programs with the traits that they have on this kernel.
+    func withTraits(_ programs: Set<String>, _ types: borrowing KernelTypes) -> Set<String> {
+        var present = programs
+        for trait in Recording.traits where facts[trait]?.contains(where: { types.meets($0) }) == true {
+            if substitutes[trait].map({ !programs.contains($0) }) ?? true { present.insert(trait) }
+        }
+        return present
+    }
 }
 
 /// The BPF programs of ebeed: each with its rungs, the best first.
@@ -111,19 +138,38 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
+    /// The same, the best first on a kernel that is `preempted` or not. Where it is, trampolines miss what happens while another
+    /// thread is in the middle of the same program, as do tracepoints since Linux 7.0, and kprobes don't: they come first.
+    func rungs(preempted: Bool) -> [Rung] {
+        guard preempted else { return rungs }
+        return Self.kprobesFirst(rungs) { $0.needs }.map { rung in
+            var rung = rung
+            rung.failures = Self.kprobesFirst(rung.failures) { $0.values.flatMap { $0 } }
+            return rung
+        }
+    }
+
+    private static func kprobesFirst<Way>(_ ways: [Way], needs: (Way) -> [Need]) -> [Way] {
+        ways.filter { needs($0).contains(.kprobes) } + ways.filter { !needs($0).contains(.kprobes) }
+    }
+
     // MARK: Executions
 
     private static let execCalls = [
         "__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat",
     ]
 
-    private static func execRung(_ name: String, _ limits: [String]) -> Rung {
+    /// - Parameter exit: the program for the end of processes.
+    private static func execRung(
+        _ name: String, exit: String? = nil, needs: [Need] = [], _ limits: @escaping @Sendable () -> [String]
+    ) -> Rung {
         Rung(
-            name: name, programs: ["exec_\(name)", "exit_\(name)"],
+            name: name, programs: ["exec_\(name)", exit ?? "exit_\(name)"], needs: needs,
             places: [
                 "kretprobe_execve": execCalls.map { .exit($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
             ],
+            facts: [unlimitedReturns: [.unlimitedReturns]],
             failures: [
                 [
                     "fexit_execve": [.function(execCalls[0])], "fexit_execveat": [.function(execCalls[1])],
@@ -135,19 +181,24 @@ public enum Recording: Sendable, CaseIterable {
             ]
         ) { present in
             if present.contains("tp_execve") {
-                return limits + [
+                return limits() + [
                     slowCalls,
                     present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
             }
-            let seesFailures = present.contains("fexit_execve") || present.contains("kretprobe_execve")
-            return limits + (seesFailures ? [] : ["executions that fail"])
+            if present.contains("kretprobe_execve") {
+                return limits() + (present.contains(unlimitedReturns) ? [] : ["executions that fail, \(fewReturns)"])
+            }
+            return limits() + (present.contains("fexit_execve") ? [] : ["executions that fail"])
         }
     }
 
     private static let execRungs = [
-        execRung("tp_btf", []), execRung("raw_tp", []),
-        execRung("tp", ["the interpreter of a script, and how many arguments were cut off"]),
+        execRung("tp_btf") { Preemption.reachesTracepoints() ? [interrupted("executions")] : [] },
+        execRung("raw_tp") { Preemption.reachesTracepoints() ? [interrupted("executions")] : [] },
+        // Every format of a program ends with this, when nothing can fail any more (fs/binfmt_elf.c, load_elf_binary()).
+        execRung("kprobe", exit: "exit_tp", needs: [.functionTracing, .kprobes, .function("finalize_exec")]) { [] },
+        execRung("tp") { ["the interpreter of a script, and how many arguments were cut off"] },
     ]
 
     // MARK: Deletions
@@ -162,17 +213,19 @@ public enum Recording: Sendable, CaseIterable {
     private static let deleteRungs = [
         Rung(
             name: "fentry",
-            programs: Set(operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] }),
+            programs: Set(
+                operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] } + ["exit_thread"]),
             needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
                 .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 }
         ) { present in
             functionLimits(present, seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
+                + (Preemption.isPossible() ? [interrupted("deletions")] : [])
         },
         Rung(
             name: "kprobe",
             programs: Set(operations.map { "kprobe_path_\($0)" }).union([
-                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left",
+                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left", "exit_thread",
             ]),
             needs: [.functionTracing, .kprobes],
             places: [
@@ -183,10 +236,12 @@ public enum Recording: Sendable, CaseIterable {
             ],
             facts: [
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
-                "kprobe_io_unlinkat": [.function("io_unlinkat")],
+                "kprobe_io_unlinkat": [.function("io_unlinkat")], unlimitedReturns: [.unlimitedReturns],
             ].merging(oldSubmission) { $1 }
         ) { present in
             functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
+                + (present.contains(unlimitedReturns)
+                    ? [] : ["deletions, \(fewReturns); those that succeeded are counted, if late"])
         },
         Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
@@ -214,9 +269,20 @@ public enum Recording: Sendable, CaseIterable {
     /// No program, but something that several of them do where nothing tells them the file: look for its name in the kernel's
     /// cache of names (bpf/lookup.bpf.h).
     static let lookUp = "look_up"
+    /// Likewise: that what is attached where functions return sees the return of however many threads.
+    static let unlimitedReturns = "unlimited_returns"
+    static let traits: Set = [lookUp, unlimitedReturns]
     private static let touchCTime = "touch_ctime"
     private static let slow32BitCalls =
         "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
+
+    /// Of the rungs whose programs a kernel that is preempted may interrupt.
+    private static func interrupted(_ events: String) -> String {
+        "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted; "
+            + "hooks = \"kprobe\" sees them)"
+    }
+    private static let fewReturns =
+        "while others are under way for which kretprobes have no more room (twice as many as there are cpus, at least ten)"
 
     /// Before 6.0 a request is seen only as it is submitted: io_unlinkat() is a part of its caller.
     private static let oldSubmission: [String: [Need]] = [
@@ -251,6 +317,11 @@ public enum Recording: Sendable, CaseIterable {
                 + "more than once or nothing is known of the file",
             "renames that fail",
         ]
+        if Preemption.reachesTracepoints() {
+            limits.append(
+                "deletions through io_uring, renames over a file, and what a deleted file was, on a cpu where a thread was interrupted "
+                    + "as it made such a request or changed a file, which this kernel may do")
+        }
         if present.contains(touchCTime) { return limits }
         if present.contains(lookUp) {
             let but = present.contains("touch_ext4") ? ", but for ext4" : ""
@@ -289,10 +360,22 @@ public enum Recording: Sendable, CaseIterable {
         case .tracepoint(let name, let arguments):
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
+        case .unlimitedReturns: has(member: "hlist_array", of: "fprobe")
+        case .preemptedTracepoints:
+            unsafe btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", UInt32(BTF_KIND_TYPEDEF)) > 0
         case .functionTracing: SmallFile.read("/proc/sys/kernel/ftrace_enabled")?.hasPrefix("0") != true
         case .kprobes:
             unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
                 && SmallFile.read("/sys/kernel/debug/kprobes/enabled")?.hasPrefix("0") != true
+        }
+    }
+
+    private func has(member: String, of structure: String) -> Bool {
+        let identifier = unsafe btf__find_by_name_kind(btf, structure, UInt32(BTF_KIND_STRUCT))
+        guard identifier > 0, let type = unsafe btf__type_by_id(btf, UInt32(identifier)) else { return false }
+        let members = unsafe btf_members(type)
+        return unsafe (0..<Int(btf_vlen(type))).contains { index in
+            unsafe btf__name_by_offset(btf, members?[index].name_off ?? 0).map { unsafe String(cString: $0) } == member
         }
     }
 

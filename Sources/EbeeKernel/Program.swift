@@ -124,9 +124,8 @@ public struct Program: ~Copyable {
     /// It asks by descriptor, which takes no capability (bpf(2), BPF_OBJ_GET_INFO_BY_FD): since Linux 5.19 also where
     /// kernel.unprivileged_bpf_disabled is set.
     var skipped: UInt64 {
-        let eventful = recording.rungs.first { $0.name == rung }?.eventful ?? []
-        return handles.programs.reduce(0) { sum, program in
-            guard eventful.contains(program.name) else { return sum }
+        handles.programs.reduce(0) { sum, program in
+            guard Rung.isEventful(program.name) else { return sum }
             return sum + LoadedProgram.recursionMisses(program.descriptor)
         }
     }
@@ -168,7 +167,9 @@ public struct Program: ~Copyable {
         }
         self.recording = recording
         self.rung = name
-        limits = rung.limits(Set(handles.programs.map(\.name)))
+        var present = Set(handles.programs.map(\.name))
+        if let types = try? KernelTypes() { present = rung.withTraits(present, types) }
+        limits = rung.limits(present)
         programs = handles.programs.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
         self.fingerprint = fingerprint
         attached = nil
@@ -181,7 +182,8 @@ public struct Program: ~Copyable {
     public static func attach(_ recording: Recording, settings: ProgramSettings) throws(Unmet) -> Program {
         let types = try KernelTypes()
         var reasons: [String] = []
-        for rung in recording.rungs where settings.rung == nil || settings.rung == rung.name {
+        let rungs = recording.rungs(preempted: Preemption.isPossible())
+        for rung in rungs where settings.rung == nil || settings.rung == rung.name {
             do {
                 return try Program(recording, rung, settings, types)
             } catch {
@@ -197,8 +199,9 @@ public struct Program: ~Copyable {
         _ recording: Recording, settings: ProgramSettings, rung name: String, programs: Set<String>, fingerprint: String
     ) -> Bool {
         guard settings.rung == nil || settings.rung == name, let types = try? KernelTypes(),
-            recording.rungs.contains(where: { $0.name == name })
+            let rung = recording.rungs.first(where: { $0.name == name })
         else { return false }
+        let programs = rung.withTraits(programs, types)
         return Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
     }
 
@@ -236,7 +239,7 @@ public struct Program: ~Copyable {
         _ recording: Recording, settings: ProgramSettings
     ) throws(Unmet) -> [(rung: String, limits: [String], failure: SystemError?)] {
         let types = try KernelTypes()
-        return recording.rungs.map { rung in
+        return recording.rungs(preempted: Preemption.isPossible()).map { rung in
             do throws(SystemError) {
                 let program = try Program(recording, rung, settings, types)
                 return (rung.name, program.limits, nil)
@@ -287,6 +290,9 @@ public struct Program: ~Copyable {
         let programs = rung.programs.union(additions)
         let fixed = Self.settings(programs, settings, types)
         opened.choose(programs)
+        if programs.contains(Recording.unlimitedReturns) {
+            opened.attachTogether(programs.filter { rung.isOfReturns($0) })
+        }
         try opened.resize(map: "ring", entries: UInt32(settings.ringBytes))
         try opened.resize(map: "scratches", entries: UInt32(Self.lanes()))
         try opened.resize(map: "accounts", entries: UInt32(Self.lanes()))

@@ -129,7 +129,7 @@ struct IntegerKey: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        ("exec", ["tp_btf", "raw_tp", "tp"]), ("deletes", ["fentry", "kprobe", "syscalls"]),
+        ("exec", ["tp_btf", "raw_tp", "kprobe", "tp"]), ("deletes", ["fentry", "kprobe", "syscalls"]),
     ])
     func hooks(section: String, names: [String]) throws {
         func hooks(_ value: String) throws -> (of: String?, other: String?) {

@@ -27,7 +27,7 @@ struct Coverage: ParsableCommand {
     @Option(help: "The program ebee-act, which acts.")
     var act: String?
 
-    @Option(help: "The hooks for executions: tp_btf, raw_tp or tp. Without, ebeed chooses.")
+    @Option(help: "The hooks for executions: tp_btf, raw_tp, kprobe or tp. Without, ebeed chooses.")
     var hooksExec: String?
 
     @Option(help: "The hooks for deletions: fentry, kprobe or syscalls. Without, ebeed chooses.")

@@ -14,6 +14,8 @@ struct Cell: Sendable {
         case blind
         /// Everything; what a system call costs is counted, in instructions.
         case cost
+        /// Everything, and a thread can be interrupted anywhere by another one of the same processor, of which there is one.
+        case preempt
     }
 
     /// As .ci/kernels names it; nil for the kernel of this machine.
@@ -24,9 +26,12 @@ struct Cell: Sendable {
     /// Every cell. The oldest kernels first: their verifiers take longest, and the last cells should be short ones.
     static let matrix: [Cell] =
         [Cell(kernel: nil, condition: .all)]
-        + kernels.flatMap { kernel in Condition.allCases.map { Cell(kernel: kernel, condition: $0) } }
-        // 5.10 refuses to turn it off while anything is attached.
-        .filter { $0.kernel != "5.10" || $0.condition != .blind }
+        + kernels.flatMap { kernel in
+            Condition.allCases.filter { kernel != "5.10" || !lacking5_10.contains($0) }
+                .map { Cell(kernel: kernel, condition: $0) }
+        }
+    /// 5.10 refuses to turn the tracing of functions off while anything is attached, and knows no preempt=.
+    private static let lacking5_10: [Condition] = [.blind, .preempt]
 
     /// As CELLS= takes it.
     var name: String { kernel.map { "\($0)/\(condition.rawValue)" } ?? "native" }
@@ -37,10 +42,14 @@ struct Cell: Sendable {
         case .all where kernel == nil:
             [.coverage(), .coverage(exec: "raw_tp", deletes: "syscalls"), .coverage(exec: "tp", deletes: "syscalls")]
         case .all:
-            [.coverage(), .coverage(exec: "raw_tp", deletes: "kprobe"), .coverage(exec: "tp", deletes: "syscalls")]
+            [
+                .coverage(), .coverage(exec: "raw_tp", deletes: isPreempted ? "fentry" : "kprobe"),
+                .coverage(exec: "kprobe", deletes: "syscalls"), .coverage(exec: "tp", deletes: "syscalls"),
+            ]
         case .bare: [.coverage()]
         case .lockdown, .noBTF: [.refusal]
         case .blind: [.blindness]
+        case .preempt: [.storm]
         case .cost: [.cost(nil)] + Cost.rungs.map { .cost($0) }
         }
     }
@@ -48,11 +57,16 @@ struct Cell: Sendable {
     /// What a step that leaves the choice to ebeed must choose; nil where nobody can know.
     var best: Rungs? {
         switch condition {
-        case .all: kernel == nil ? nil : Rungs(exec: "tp_btf", deletes: "fentry")
+        case .all where kernel == nil: nil
+        case .all, .preempt, .blind:
+            isPreempted ? Rungs(exec: "kprobe", deletes: "kprobe") : Rungs(exec: "tp_btf", deletes: "fentry")
         case .bare: Rungs(exec: "tp_btf", deletes: "syscalls")
-        case .lockdown, .noBTF, .blind, .cost: nil
+        case .lockdown, .noBTF, .cost: nil
         }
     }
+
+    /// Whether a thread can be interrupted anywhere by another one of the same cpu. Linux 7 knows nothing else.
+    private var isPreempted: Bool { kernel == "7" || condition == .preempt }
 
     /// Whether its clock counts instructions, one in a nanosecond: so that a cost has no noise, and a second is one of a
     /// slow processor, however slow and busy the machine is that plays it. It has one processor then.
@@ -64,6 +78,7 @@ struct Cell: Sendable {
         // The hook that refuses is one of the security modules.
         case .bare: "lsm=lockdown,yama,bpf"
         case .lockdown: "lsm=lockdown,yama,bpf lockdown=confidentiality"
+        case .preempt: "preempt=full"
         case .all, .noBTF, .blind, .cost: ""
         }
     }
@@ -77,6 +92,8 @@ enum Step: Sendable {
     case refusal
     /// ebeed must notice that it sees nothing, and what to do must work.
     case blindness
+    /// Storms by threads that interrupt each other: nothing is lost.
+    case storm
     /// What getppid(2) costs: with this rung, or without ebeed.
     case cost(String?)
 }
@@ -94,7 +111,7 @@ struct Rungs: Hashable, Comparable, CustomStringConvertible {
     private var rank: (Int, Int) {
         (
             Cost.rungs.firstIndex(of: deletes) ?? Cost.rungs.count,
-            ["tp_btf", "raw_tp", "tp"].firstIndex(of: exec) ?? 3
+            ["tp_btf", "raw_tp", "kprobe", "tp"].firstIndex(of: exec) ?? 4
         )
     }
 }

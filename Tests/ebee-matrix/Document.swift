@@ -15,7 +15,8 @@ struct Document {
         Stock Debian kernels in virtual machines without hardware acceleration, and the kernel of the machine it was made \
         on (`native`). `all`: everything is allowed; the hooks that ebeed chooses come first. `bare`: the kernel refuses \
         to load programs for trampolines and kprobes. `lockdown`: booted with `lockdown=confidentiality`. `no-btf`: \
-        `/sys/kernel/btf` is hidden. `blind`: the tracing of functions is turned off while ebeed runs, and it must notice. A cell either passes on the best hooks there are, or ebeed ends with one reason.
+        `/sys/kernel/btf` is hidden. `blind`: the tracing of functions is turned off while ebeed runs, and it must notice. \
+        `preempt`: booted with `preempt=full`, and storms by threads that interrupt each other, of which nothing may be lost. A cell either passes on the best hooks there are, or ebeed ends with one reason.
 
         \(cells)
         ## What hooks can't see, or cost

@@ -12,7 +12,7 @@ struct Machines {
     /// .ci/kernels' directory for each kernel.
     private var kernels: [String: String] = [:]
 
-    static let built = ["ebeed", "ebeectl", "ebee-act", "ebee-coverage", "ebee-refuse"]
+    static let built = ["ebeed", "ebeectl", "ebee-act", "ebee-coverage", "ebee-refuse", "ebee-account", "ebee-load"]
 
     /// Fetches the kernels and makes what the guests run on.
     init(for cells: [Cell], programs: String, directory: String, limit: Int, refresh: Bool) throws {
@@ -56,6 +56,7 @@ struct Machines {
         // One thread for both processors: with one each, qemu now and then runs an instruction that the kernel has just
         // replaced, such as the breakpoint of a static key, and the kernel panics. Two machines use two threads.
         var accelerator = ["-accel", "tcg,thread=single", "-smp", "2"]
+        if cell.condition == .preempt { accelerator = ["-accel", "tcg,thread=single", "-smp", "1"] }
         if cell.isCounted {
             accelerator = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off"]
         }

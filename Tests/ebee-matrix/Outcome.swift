@@ -82,6 +82,9 @@ struct StepOutcome {
     var reason: String?
     /// Instructions of getppid.
     var cost: Double?
+    /// Of a storm: the hooks, and how many events were made.
+    var rungs: Rungs?
+    var made = 0
 
     fileprivate init(cell: Cell, step: Step, status: Int32, seconds: Double, lines: [String]) {
         (self.step, self.seconds) = (step, seconds)
@@ -111,7 +114,8 @@ struct StepOutcome {
             let states = lines.compactMap { try? JSON(parsing: Array($0.utf8)) }
             // As it starts, while the tracing of functions is off, after it is on again, and, off, after a new start. Nobody
             // asks for a test: the canary notices.
-            let wanted = [("fentry", true), ("fentry", false), ("fentry", true), ("syscalls", true)]
+            let best = cell.best?.deletes ?? ""
+            let wanted = [(best, true), (best, false), (best, true), ("syscalls", true)]
             let found = states.map { status -> (String?, Bool?) in
                 let stream = status["streams"]?.array?.first { $0["stream"]?.string == "deletes" }
                 return (stream?["rung"]?.string, stream?["self_test"]?["passed"]?.bool)
@@ -124,6 +128,25 @@ struct StepOutcome {
             }
             reason = lines.first { $0.contains(": blind, ") }
             if reason == nil { problems.append("ebeed does not say that it is blind") }
+        case .storm:
+            let used = lines.filter { $0.hasSuffix(": yes, this one is used") }
+                .map { $0.split(separator: ":").map { $0.drop { $0 == " " } } }
+            let rungs = Rungs(
+                exec: used.first { $0[0] == "exec" }.map { String($0[1]) } ?? "nothing",
+                deletes: used.first { $0[0] == "deletes" }.map { String($0[1]) } ?? "nothing")
+            self.rungs = rungs
+            if rungs != cell.best { problems.append("the hooks are \(rungs), not \(cell.best?.description ?? "")") }
+            let rows = lines.compactMap { try? JSON(parsing: Array($0.utf8)) }
+            made = rows.reduce(0) { $0 + Int($1["made"]?.integer ?? 0) }
+            for row in rows {
+                for problem in row["problems"]?.array ?? [] {
+                    problems.append("\(row["storm"]?.string ?? ""): \(problem.string ?? "")")
+                }
+            }
+            // A row for each stream of two storms; those that are not of the storm made nothing.
+            if status != 0 || rows.count != 4 || made == 0 {
+                problems.append("the account ended with \(status): \(lines.last ?? "no word")")
+            }
         case .cost(let rung):
             cost = lines.last { Double($0) != nil }.flatMap { Double($0) }
             if status != 0 || cost == nil {

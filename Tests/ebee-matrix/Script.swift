@@ -24,7 +24,7 @@ struct Script {
     /// Makes the cell's condition, and tells when it does not hold.
     private var preparation: String {
         switch cell.condition {
-        case .all, .bare, .blind, .cost: ""
+        case .all, .bare, .blind, .cost, .preempt: ""
         case .lockdown:
             "grep -q '\\[confidentiality\\]' /sys/kernel/security/lockdown || echo '@ not locked down'"
         // A stock kernel always has it; without the file, ebeed and libbpf can't tell it from one that has none.
@@ -69,6 +69,17 @@ struct Script {
             start
             kill $daemon
             wait $daemon
+            """
+        case .storm:
+            // Five threads of one cpu interrupt each other, and nobody else makes events: a few thousand show what would be lost.
+            """
+            grep -q '(full)' /sys/kernel/debug/sched/preempt || echo '@ not preempted'
+            \(programs)/ebeed --check
+            EBEE_ACCOUNT_ALONE=1 \(programs)/ebee-account --programs \(programs) --threads 5 \
+                --storms million,hundred-thousand --scale 0.02 -o json 2>/tmp/account.err
+            status=$?
+            test $status = 0 || cat /tmp/account.err
+            (exit $status)
             """
         case .cost(nil):
             "\(programs)/ebee-act getppid \(Cost.calls)"

@@ -38,6 +38,12 @@ struct Table {
                 let cost = step.cost.map { "getppid: \(decimal($0, 1)) instructions" } ?? ""
                 return [rung ?? "without ebeed", "", "", "", "", seconds, "\(ok) \(cost)"]
             }
+            if let rungs = step.rungs {
+                return [
+                    rungs.description, "", "", "", "", seconds,
+                    step.problems.isEmpty ? "ok: \(step.made) events, none lost" : ok,
+                ]
+            }
             return ["-", "", "", "", "", seconds, ok]
         }
     }

@@ -1,0 +1,78 @@
+import EbeeRecord
+import Testing
+
+@testable import EbeeKernel
+
+/// Whether a kernel lets threads interrupt programs, told from what it says of itself.
+@Suite struct PreemptionTests {
+    private static let dynamic = "#1 SMP PREEMPT_DYNAMIC Debian 7.2.13-1 (2026-10-28)"
+
+    private func isPossible(
+        _ version: String, debug: String? = nil, commandLine: String? = nil, configuration: String? = nil
+    ) -> Bool {
+        Preemption.isPossible(version: version, debug: debug, commandLine: commandLine, configuration: configuration)
+    }
+
+    @Test(arguments: [
+        ("#1 SMP Debian 5.10.223-1 (2024-08-10)", false), ("#1 SMP PREEMPT Thu Nov 26", true),
+        ("#1 SMP PREEMPT_LAZY Thu Nov 26", true), ("#1 SMP PREEMPT_RT Debian 6.12.1-1", true),
+        ("#1 SMP PREEMPT_DYNAMIC PREEMPT_RT Thu Nov 26", true),
+    ]) func builtIn(version: String, expected: Bool) {
+        #expect(isPossible(version) == expected)
+        // Nothing else can change that.
+        #expect(isPossible(version, debug: "none (voluntary) full", commandLine: "preempt=none") == expected)
+    }
+
+    @Test(arguments: [
+        ("(none) voluntary full \n", false), ("none (voluntary) full \n", false), ("none voluntary (full) \n", true),
+        ("full (lazy) \n", true),
+    ]) func modeInUse(debug: String, expected: Bool) {
+        #expect(isPossible(Self.dynamic, debug: debug) == expected)
+        // Over what it was booted with: it can be changed meanwhile.
+        #expect(
+            isPossible(Self.dynamic, debug: debug, commandLine: expected ? "preempt=none" : "preempt=full") == expected)
+    }
+
+    @Test(arguments: [
+        ("root=/dev/sda preempt=voluntary quiet\n", false), ("preempt=full\n", true),
+        ("preempt=full preempt=none", false),
+        ("preempt=none preempt=lazy", true), ("nopreempt=none", true),
+    ]) func bootOption(commandLine: String, expected: Bool) {
+        #expect(isPossible(Self.dynamic, commandLine: commandLine) == expected)
+        #expect(isPossible(Self.dynamic, debug: "Permission denied", commandLine: commandLine) == expected)
+    }
+
+    /// A mode that the kernel doesn't know is ignored (kernel/sched/core.c, setup_preempt_mode()).
+    @Test(arguments: ["", "preempt=sometimes"]) func configuration(commandLine: String) {
+        func isPossible(_ configuration: String?) -> Bool {
+            self.isPossible(Self.dynamic, commandLine: commandLine, configuration: configuration)
+        }
+        #expect(!isPossible("CONFIG_PREEMPT_BUILD=y\nCONFIG_PREEMPT_NONE=y\n"))
+        #expect(!isPossible("CONFIG_PREEMPT_VOLUNTARY=y\n# CONFIG_PREEMPT is not set\n"))
+        #expect(isPossible("# CONFIG_PREEMPT_VOLUNTARY is not set\nCONFIG_PREEMPT_LAZY=y\n"))
+        #expect(isPossible("CONFIG_PREEMPT=y\n"))
+        #expect(isPossible(nil), "nothing tells")
+    }
+
+    @Test("kprobes come first where the kernel is preempted, and nothing else changes") func order() {
+        #expect(Recording.exec.rungs(preempted: true).map(\.name) == ["kprobe", "tp_btf", "raw_tp", "tp"])
+        #expect(Recording.exec.rungs(preempted: false).map(\.name) == ["tp_btf", "raw_tp", "kprobe", "tp"])
+        #expect(Recording.deletes.rungs(preempted: true).map(\.name) == ["kprobe", "fentry", "syscalls"])
+        #expect(Recording.deletes.rungs(preempted: false).map(\.name) == ["fentry", "kprobe", "syscalls"])
+        for rung in Recording.exec.rungs(preempted: true) {
+            #expect(rung.failures.map { $0.keys.contains("kretprobe_execve") } == [true, false, false, false])
+        }
+    }
+
+    @Test(
+        "what the kernel skips is counted where an event hangs on it",
+        arguments: [
+            ("exec_tp_btf", true), ("exec_kprobe", true), ("fexit_execve", true), ("kretprobe_left", true),
+            ("kretprobe_returned", true), ("exit_call", true), ("exit_32_bit", true), ("enter_unlink", true),
+            ("exit_tp_btf", false), ("exit_thread", false), ("touch_ctime", false), ("complete_entry", false),
+            ("submit_req", false),
+        ]) func isEventful(program: String, expected: Bool)
+    {
+        #expect(Rung.isEventful(program) == expected)
+    }
+}
