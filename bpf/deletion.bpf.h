@@ -94,7 +94,7 @@ struct told {
 	__u64 directory; /* dentry */
 	__u64 cred;
 	__u32 exec_id;
-	__u32 padding;
+	__u32 euid; /* a cred may be freed, and another take its place */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -243,29 +243,32 @@ __noinline __u32 read_name(__u64 name, int descriptor, __u32 kind)
 	return flags;
 }
 
-/* Sends an EBEE_PROCESS ahead of the deletion, unless the same has been said a moment ago. */
+/* Sends an EBEE_PROCESS ahead of the deletion, unless the same has been said a moment ago; not 0 where something else was said last. */
 __noinline int tell_process(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct scratch *scratch = this_scratch();
 	struct told now = {}, *before;
+	bool is_known;
 
 	now.start = start_time(task);
 	now.time = bpf_ktime_get_boot_ns();
 	now.directory = (__u64)BPF_CORE_READ(task, fs, pwd.dentry);
 	now.cred = (__u64)BPF_CORE_READ(task, cred);
 	now.exec_id = BPF_CORE_READ(task, self_exec_id);
+	now.euid = BPF_CORE_READ(task, cred, euid.val);
 	before = bpf_map_lookup_elem(&tellings, &tgid);
-	if (before && before->start == now.start && before->directory == now.directory &&
-	    before->cred == now.cred && before->exec_id == now.exec_id &&
-	    now.time - before->time < PROCESS_INTERVAL)
+	is_known = before && before->start == now.start && before->directory == now.directory &&
+		   before->cred == now.cred && before->exec_id == now.exec_id && before->euid == now.euid;
+	if (is_known && now.time - before->time < PROCESS_INTERVAL)
 		return 0;
 	if (!scratch || !begin(scratch, task, EBEE_PROCESS, sizeof(struct ebee_process)))
-		return 0;
+		return -1;
 	collect_process(0, false);
-	if (emit(scratch, false))
-		bpf_map_update_elem(&tellings, &tgid, &now, BPF_ANY);
+	if (!emit(scratch, false))
+		return is_known ? 0 : -1;
+	bpf_map_update_elem(&tellings, &tgid, &now, BPF_ANY);
 	return 0;
 }
 
@@ -366,7 +369,7 @@ static __always_inline int report_in_lane(__u64 key, long result)
 	struct deletion *deletion = find_deletion(key);
 	struct ebee_delete *delete;
 	struct touched *victim = 0;
-	__u32 kind, flags = 0;
+	__u32 kind, flags = 0, lost;
 	bool placed;
 
 	if (!deletion || !scratch)
@@ -383,7 +386,7 @@ static __always_inline int report_in_lane(__u64 key, long result)
 		return 0; /* nothing was there to be replaced, or one that failed: what it would have replaced isn't known */
 	if (!begin(scratch, task, EBEE_DELETE, sizeof(*delete)))
 		return 0;
-	tell_process();
+	lost = tell_process() ? EBEE_PROCESS_LOST : 0;
 	begin(scratch, task, EBEE_DELETE, sizeof(*delete));
 	delete = (struct ebee_delete *)scratch->bytes;
 	__builtin_memset(&delete->start, 0, sizeof(*delete) - sizeof(delete->header));
@@ -422,7 +425,7 @@ static __always_inline int report_in_lane(__u64 key, long result)
 					   kind | NAME_SOURCE)
 				 << 3;
 	}
-	delete->flags = flags;
+	delete->flags = flags | lost;
 	emit(scratch, true);
 	return 0;
 }

@@ -210,9 +210,15 @@ static __always_inline int returned(int result)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u64 thread = bpf_get_current_pid_tgid();
 	__u64 request = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? current_request(task) : 0;
-	struct deletion *deletion;
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
+	/* A rename that was never left: see placed(). This is another deletion. */
+	if (deletion && deletion->how == EBEE_RENAME) {
+		if (deletion->depth)
+			count_missed();
+		forget();
+	}
 	if (result >= 0) {
 		report(thread, 0);
 	} else if (request) {

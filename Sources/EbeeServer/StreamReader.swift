@@ -145,7 +145,8 @@ struct StreamReader {
                 return false
             }
             if let owner = source.view.owner, record.fixed.uid != owner { return false }
-            return matcher.matches(record, bytes) { deleter(of: record) } && isOwn(record)
+            // Whose it is comes first: what is hidden must not be found out through a filter.
+            return isOwn(record) && matcher.matches(record, bytes) { deleter(of: record) }
         default:
             return false
         }

@@ -291,8 +291,11 @@ public final class Recorder {
     }
 
     private func delete(_ bytes: UnsafeRawBufferPointer, _ header: RecordHeader) {
-        let start = unsafe bytes.load(as: ebee_delete.self).start
-        var process = index.find(pid: header.pid, start: start)
+        let record = unsafe bytes.load(as: ebee_delete.self)
+        let start = record.start
+        // Rather nobody than who the process was before: what it may do, and who may see that, can have changed.
+        let isLost = record.flags & EBEE_PROCESS_LOST.rawValue != 0
+        var process = isLost ? nil : index.find(pid: header.pid, start: start)
         if !writer.fits(bytes.count) { writer.advance() }
         if let known = process, known / UInt64(writer.window.segmentBytes) != writer.segment {
             process = copyForward(known, with: bytes.count, header, start)

@@ -236,6 +236,27 @@ import Testing
         recorder.publish()
         #expect(window.all.first?.deletion?.process == 0)
     }
+
+    /// What the process was before it executed something else, with another user's rights perhaps, is not who deleted.
+    @Test func deleterWhoseNewDescriptionWasLost() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        recorder.record(
+            ProcessFields {
+                $0.kind = EBEE_PROCESS.rawValue
+                $0.sequence = 0
+            }.bytes)
+        recorder.record(DeleteFields { $0.sequence = 1 }.bytes)
+        recorder.record(
+            DeleteFields {
+                $0.sequence = 2
+                $0.flags = EBEE_PROCESS_LOST.rawValue
+            }.bytes)
+        recorder.publish()
+        let deletions = window.all.compactMap(\.deletion)
+        #expect(deletions.count == 2)
+        #expect(deletions.first?.process != 0 && deletions.last?.process == 0)
+    }
 }
 
 @Suite struct PositionIndexTests {
