@@ -44,6 +44,8 @@ enum ebee_kind {
 	EBEE_PROCESS =
 		4, /* struct ebee_process: who performs the deletions that follow; not an event of its own */
 	EBEE_LOST = 5, /* struct ebee_lost: written by the daemon where records are missing */
+	EBEE_DOUBLE =
+		6, /* struct ebee_double: written by the daemon in place of an event that is in the window already */
 };
 
 struct ebee_header {
@@ -190,6 +192,13 @@ struct ebee_lost {
 	__u32 padding;
 };
 
+/* An event that programs saw after those whose place they took had seen it too. The header is its own, but for `sequence`. */
+struct ebee_double {
+	struct ebee_header header;
+	__u64 sequence;
+	__u64 key; /* what it is told apart by */
+};
+
 /* What the daemon tells a program before it is loaded: the section .rodata.settings. */
 struct ebee_settings {
 	__u64 cgroup_root;     /* inode number of the root of the mounted cgroup tree */
@@ -233,6 +242,7 @@ EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
 EBEE_ASSERT_SIZE(struct ebee_delete, 160);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
+EBEE_ASSERT_SIZE(struct ebee_double, 48);
 EBEE_ASSERT_SIZE(struct ebee_settings, 48);
 EBEE_ASSERT_SIZE(struct ebee_daemon, 8);
 EBEE_ASSERT_SIZE(struct ebee_account, 64);

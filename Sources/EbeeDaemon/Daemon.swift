@@ -11,8 +11,7 @@ import ServiceLifecycle
 import Synchronization
 import UnixSignals
 
-/// The parts, put together: programs into windows, windows to the journal and to the socket. They start in this order and
-/// stop in the reverse one.
+/// The parts, put together: programs into windows, windows to the journal and to the socket.
 struct Daemon {
     private let configuration: Configuration
     private let reload: @Sendable () throws -> Configuration
@@ -75,8 +74,8 @@ struct Daemon {
         let drains = recorded.map(\.drain)
         let journal = try JournalService(
             recorded, settings: configuration.journalSettings, doorbell: doorbell, logger: logger)
-        let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger) { recording in
-            handOver.abandon(recording)
+        let selfTest = SelfTest(recorded, directory: configuration.ownDirectory, logger: logger) {
+            handOver.tell(isBlind: $0, $1)
         }
         let canary = CanaryService(selfTest, quiet: .seconds(configuration.quietSeconds))
         let report = StatusSource(
@@ -86,7 +85,7 @@ struct Daemon {
             sources: recorded.map { recorded in
                 Source(
                     event: recorded.recording.event, stream: recorded.recording.stream, window: recorded.window,
-                    unmarked: { recorded.drain.drain.unmarked })
+                    unmarked: { recorded.drain.drain.unmarked }, arrival: { recorded.drain.drain.arrival() })
             },
             doorbell: doorbell, limits: configuration.serverLimits, access: access, logger: logger,
             status: { report.make() })
@@ -98,8 +97,9 @@ struct Daemon {
             report.set(new)
             server.set(new.serverLimits, access.opened(to: new.access))
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = drains.map { .init(service: $0) }
-        services.append(.init(service: journal))
+        // They stop in the reverse order: the journal after the drains, so that it gets their last events.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: journal)]
+        services += drains.map { .init(service: $0) }
         services.append(.init(service: reloader))
         services.append(.init(service: ReadinessService(drains: drains, selfTest: selfTest)))
         services.append(.init(service: canary))

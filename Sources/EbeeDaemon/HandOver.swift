@@ -22,6 +22,8 @@ final class Inherited {
     fileprivate var current: Current?
     /// The generation for programs that are attached now.
     fileprivate let next: UInt64
+    /// Boot time of the last that an earlier ebeed recorded; nil where there was none.
+    fileprivate var stopped: UInt64?
 
     fileprivate struct Current {
         let left: HandOver.Left
@@ -86,14 +88,17 @@ struct HandOver {
     /// are loaded, which takes a second or more.
     func inherit(_ recording: Recording, _ configuration: Configuration, _ doorbell: Doorbell) throws -> Inherited {
         let sets = takeSets(recording)
+        let wereBlind = keeper.takeBlindness(recording)
         let (window, recorder, isNew) = try openWindow(recording, configuration, doorbell)
         let known = recorder.generation
         let next = max(known, sets.last?.generation ?? 0) + 1
         let inherited = Inherited(recording, window, recorder, next: next)
+        // From here on, unless what follows is without a gap.
+        inherited.stopped = isNew ? nil : window.newestTime ?? window.recordingSince
         for left in sets {
             // Of a window that could not be kept, nobody knows which of their events it had. A set that never was
-            // complete saw nothing that the one before it did not see.
-            guard !isNew, left.generation == known || left.generation > known && left.isComplete else {
+            // complete saw nothing that the one before it did not see. Those that were blind are not gone on with.
+            guard !isNew, !wereBlind, left.generation == known || left.generation > known && left.isComplete else {
                 left.discard()
                 left.forget(keeper)
                 continue
@@ -143,7 +148,8 @@ struct HandOver {
         _ program: consuming Program, _ left: Left, isSeamless: Bool, _ inherited: Inherited
     ) throws(SystemError) -> DrainService {
         let hooks = program.summary
-        if !isSeamless { inherited.window.recordingSince = program.attached ?? Clock.boot() }
+        let now = program.attached ?? Clock.boot()
+        if !isSeamless { inherited.window.recordingSince = now }
         let drain: DrainService
         if let old = inherited.current {
             drain = old.drain
@@ -155,6 +161,7 @@ struct HandOver {
             }
         } else {
             let recorder = inherited.recorder
+            if !isSeamless, let stopped = inherited.stopped { recorder.markRestart(from: stopped, to: now) }
             if recorder.generation != left.generation { recorder.begin(generation: left.generation, attached: nil) }
             drain = try DrainService(program, into: recorder, isKept: keeper.isKeeping)
         }
@@ -238,8 +245,14 @@ struct HandOver {
         settle()
     }
 
-    /// The programs of a stream turned out to be blind: the next ebeed is to choose among the hooks anew.
-    func abandon(_ recording: Recording) { keeper.forgetKept("\(recording.stream)-programs-") }
+    /// Where the programs of a stream turned out to be blind, the next ebeed is to choose among the hooks anew.
+    func tell(isBlind: Bool, _ recording: Recording) {
+        do {
+            try keeper.tell(isBlind: isBlind, recording)
+        } catch {
+            logger.warning("\(recording.stream): a restart may go on with hooks that see nothing: \(error)")
+        }
+    }
 
     /// Nothing is to outlive this process, unless the service manager keeps it: that knows whether a start follows.
     func end() { keeper.release() }

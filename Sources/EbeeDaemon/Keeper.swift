@@ -42,8 +42,9 @@ final class Keeper: Sendable {
         left = Mutex(kept)
         guard case .pins(let pins, let files) = place else { return }
         var found = try pins.kept()
-        for name in Self.windowNames {
-            let file = unsafe open("\(files)/\(name)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        for name in Self.fileNames {
+            let access = Self.windowNames.contains(name) ? O_RDWR : O_RDONLY
+            let file = unsafe open("\(files)/\(name)", access | O_CLOEXEC | O_NOFOLLOW)
             if file >= 0 { found.append((name, file)) }
         }
         left.withLock { $0 = found }
@@ -52,9 +53,14 @@ final class Keeper: Sendable {
     private static let windowNames = Recording.allCases.flatMap { recording in
         (0..<2).map { window(of: recording, number: $0) }
     }
+    /// What is a file where hooks are pinned.
+    private static let fileNames = windowNames + Recording.allCases.map { blind($0) }
 
     /// Two, so that one can take the place of the other.
     static func window(of recording: Recording, number: Int) -> String { "\(recording.stream)-window-\(number)" }
+
+    /// Says that the programs of a stream turned out to see nothing.
+    private static func blind(_ recording: Recording) -> String { "\(recording.stream)-blind" }
 
     /// Whether what this process leaves outlives it.
     var isKeeping: Bool {
@@ -109,11 +115,41 @@ final class Keeper: Sendable {
     /// - Parameter object: any object of the kernel's: a BPF filesystem holds nothing else.
     func mark(_ name: String, with object: Int32) throws(SystemError) {
         guard case .serviceManager = place else { return try keep(name, object) }
+        try keepMark(name)
+    }
+
+    private func keepMark(_ name: String) throws(SystemError) {
         // What it has already, it does not take under a second name (kcmp(2)): a file of its own.
         let file = unsafe ebee_memory_file("ebee-mark", 0)
         if file < 0 { throw SystemError("make a mark") }
         defer { close(file) }
         try keep(name, file)
+    }
+
+    /// Tells the next process whether the programs of a stream turned out to see nothing.
+    func tell(isBlind: Bool, _ recording: Recording) throws(SystemError) {
+        let name = Self.blind(recording)
+        guard isBlind != names.withLock({ $0.contains(name) }) else { return }
+        guard isBlind else { return forget(name) }
+        switch place {
+        case .nobody: return
+        case .serviceManager: try keepMark(name)
+        case .pins(_, let files):
+            // Nothing may be opened to write any more (privileges.c).
+            let path = "\(files)/\(name)"
+            let file = unsafe open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            if file < 0 { throw SystemError("create \(path)") }
+            close(file)
+        }
+        names.withLock { _ = $0.insert(name) }
+    }
+
+    /// Whether the last process told that; it is not kept any longer.
+    func takeBlindness(_ recording: Recording) -> Bool {
+        let taken = take(Self.blind(recording))
+        for (_, descriptor) in taken { close(descriptor) }
+        if !taken.isEmpty { forget(Self.blind(recording)) }
+        return !taken.isEmpty
     }
 
     /// Keeps no longer what begins with `prefix`.
@@ -133,7 +169,7 @@ final class Keeper: Sendable {
         case .nobody: break
         case .serviceManager: ServiceManager.forget(name)
         case .pins(let pins, let files):
-            if Self.windowNames.contains(name) { _ = unsafe unlink("\(files)/\(name)") } else { pins.forget(name) }
+            if Self.fileNames.contains(name) { _ = unsafe unlink("\(files)/\(name)") } else { pins.forget(name) }
         }
     }
 

@@ -19,7 +19,7 @@ final class SelfTest: Sendable {
     private let recorded: [Begun]
     private let directory: String
     private let logger: Logger
-    private let abandon: @Sendable (Recording) -> Void
+    private let tell: @Sendable (_ isBlind: Bool, Recording) -> Void
     private let state = Mutex(State())
     /// A reload may come while the test of the start, or of another reload, still runs.
     private let runs = Atomic<Int>(0)
@@ -34,12 +34,12 @@ final class SelfTest: Sendable {
 
     /// - Parameters:
     ///   - directory: one that ebeed may write to.
-    ///   - abandon: called for what failed.
+    ///   - tell: called when a stream turned out to be blind, and when it is known not to be.
     init(
         _ recorded: [Begun], directory: String, logger: Logger,
-        abandon: @escaping @Sendable (Recording) -> Void
+        tell: @escaping @Sendable (_ isBlind: Bool, Recording) -> Void
     ) {
-        self.abandon = abandon
+        self.tell = tell
         self.recorded = recorded
         self.directory = directory
         self.logger = logger
@@ -94,14 +94,15 @@ final class SelfTest: Sendable {
         }
         if case .failed(_, let since?) = finding {
             entry.window.blindness.begin(since: since)
+            tell(true, entry.recording)
         } else if case .passed = finding {
             entry.window.blindness.end(now: Clock.boot())
+            tell(false, entry.recording)
         }
         switch (finding, before) {
         case (.failed(let reason, let since), _):
             let when = since.map { "; the last event came at \(Self.text($0))" } ?? ""
             logger.error("\(stream): blind, as far as ebeed can tell: \(reason)\(when)")
-            abandon(entry.recording)
         case (.passed, .failed(_, let since?)?):
             logger.warning("\(stream): events come again; what happened since \(Self.text(since)) may be missing")
         case (.passed, .failed(_, nil)?): logger.info("\(stream): tested again, events arrive")
@@ -130,7 +131,10 @@ final class SelfTest: Sendable {
             let child = try Self.start(path)
             let deadline = ContinuousClock.now + Self.patience
             var hasEnded = false
-            while ContinuousClock.now < deadline, !missing.isEmpty || !hasEnded {
+            var isLastLook = false
+            while !isLastLook, !missing.isEmpty || !hasEnded {
+                // One more when the time is over: this process may have been stopped itself.
+                isLastLook = ContinuousClock.now >= deadline
                 if !hasEnded { hasEnded = try Self.end(of: child) }
                 missing = missing.filter { index in
                     !Self.isThere(recorded[index], from: &cursors[index], by: UInt32(child))

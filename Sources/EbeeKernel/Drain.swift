@@ -170,6 +170,16 @@ public final class Drain: Sendable {
         return lost > counted ? lost - counted : 0
     }
 
+    /// Returns something to ask later: whether what had happened when this was called has come to the window.
+    public func arrival() -> @Sendable () -> Bool {
+        // Those that take the place of others record before they are read.
+        let gauges =
+            [shared.figures.withLock { $0.gauge }]
+            + shared.successors.withLock { $0.map(\.source.figures.gauge) }
+        let awaited = gauges.map { ($0, $0.produced) }
+        return { awaited.allSatisfy { gauge, position in gauge.hasReached(position) } }
+    }
+
     /// The thread's own state: made by `init`, used by the thread alone.
     private final class Run: @unchecked Sendable {
         private var source: Source?
@@ -178,6 +188,8 @@ public final class Drain: Sendable {
         private let isKept: Bool
         private var settled: UInt64 = 0
         private var asked: UInt64 = 0
+        /// How far the ring was written when the kernel's counts were looked at last.
+        private var written: UInt64 = 0
 
         init(_ source: Source, _ recorder: Recorder, _ shared: Shared, isKept: Bool) {
             self.source = source
@@ -194,14 +206,15 @@ public final class Drain: Sendable {
                 shared.pulse.store(now, ordering: .relaxed)
                 if count > 0 { recorder.publish() }
                 if count >= 0, now - settled >= UInt64(Drain.patience) * 1_000_000 { settle(source, now) }
-                if let successor = shared.successors.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) {
+                if let successor = shared.successors.withLock({ $0.first }) {
                     try goOn(with: successor, after: source)
+                    shared.successors.withLock { _ = $0.removeFirst() }
                 }
                 if count > 0 { usleep(Drain.gathering) }
             }
         }
 
-        /// The ring is empty but for what came this moment: time to compare with the kernel's own count.
+        /// Time to compare with the kernel's own count.
         private func settle(_ source: Source, _ now: UInt64) {
             settled = now
             // A file to be read for each program, and news of something that hardly ever happens.
@@ -212,9 +225,14 @@ public final class Drain: Sendable {
             compare(source, now)
         }
 
-        private func compare(_ source: Source, _ now: UInt64) {
+        /// - Parameter isLast: nothing more will come, whatever did not.
+        private func compare(_ source: Source, _ now: UInt64, isLast: Bool = false) {
+            let gauge = source.figures.gauge
             recorder.settle(
-                accounts: { source.figures.accounts[$0] }, skipped: shared.skipped.load(ordering: .relaxed), now: now)
+                accounts: { source.figures.accounts[$0] }, skipped: shared.skipped.load(ordering: .relaxed),
+                hasArrived: isLast || gauge.hasReached(written), isLast: isLast, now: now)
+            // Behind the counts: what these have, but for what is being written now, is before it.
+            written = gauge.produced
         }
 
         private func goOn(with successor: Successor, after source: Source) throws(SystemError) {
@@ -228,12 +246,13 @@ public final class Drain: Sendable {
                 while try source.ring.consume() > 0 {}
                 shared.pulse.store(Clock.boot(), ordering: .relaxed)
             } while source.figures.gauge.used > 0 && Clock.boot() < end && !shared.stopping.isRaised
-            // Twice: what is missing at the first look may still come, it says.
-            for _ in 0..<2 { compare(source, Clock.boot()) }
             // What the ring still holds, the next process takes.
             if shared.stopping.isRaised { return }
+            compare(source, Clock.boot())
+            compare(source, Clock.boot(), isLast: true)
             recorder.begin(generation: successor.generation, attached: successor.attached)
             asked = 0
+            written = 0
             shared.skipped.store(0, ordering: .relaxed)
             shared.figures.withLock { $0 = successor.source.figures }
             self.source = successor.source

@@ -25,9 +25,17 @@ final class RingGauge: Sendable {
     /// Bytes between what was read and what was written: at most `capacity`.
     var used: Int {
         // In this order it is never less than there is.
-        let consumed = position(at: 0)
-        return min(capacity, Int(truncatingIfNeeded: position(at: page) &- consumed))
+        let consumed = self.consumed
+        return min(capacity, Int(truncatingIfNeeded: produced &- consumed))
     }
+
+    /// Bytes that were read, and that were written, since the ring was made.
+    var consumed: UInt64 { position(at: 0) }
+    /// Likewise.
+    var produced: UInt64 { position(at: page) }
+
+    /// Whether it was read up to a position that `produced` was; the difference may have gone round.
+    func hasReached(_ position: UInt64) -> Bool { Int64(truncatingIfNeeded: consumed &- position) >= 0 }
 
     /// The most that `note` found.
     var mark: Int { highest.load(ordering: .relaxed) }
@@ -54,6 +62,8 @@ final class RingGauge: Sendable {
     /// The gauge is looked at when the first of so many records is taken: the first of all finds what has gathered, and the
     /// writers' position is theirs, on other cpus, to change.
     private static let stride = 16
+    /// Records after which reading pauses, so that a ring that never runs empty keeps nobody from the rest of their work.
+    private static let turn = 4096
 
     /// - Parameters:
     ///   - map: its descriptor, needed only while this runs.
@@ -74,7 +84,8 @@ final class RingGauge: Sendable {
                 let ring = unsafe Unmanaged<Ring>.fromOpaque(context).takeUnretainedValue()
                 if ring.taken % Ring.stride == 0 { ring.gauge?.note() }
                 ring.taken += 1
-                return unsafe ring.take(UnsafeRawBufferPointer(start: data, count: size)) ? 0 : -ECANCELED
+                guard unsafe ring.take(UnsafeRawBufferPointer(start: data, count: size)) else { return -ECANCELED }
+                return ring.taken < Ring.turn ? 0 : -ERANGE
             }, context, nil)
         guard let ring = unsafe ring else { throw SystemError("map the ring of \(name)") }
         unsafe self.ring = ring
@@ -82,20 +93,28 @@ final class RingGauge: Sendable {
 
     deinit { unsafe ring_buffer__free(ring) }
 
-    /// Waits for records, at most so many milliseconds, and takes all there are. How many; -1 when it was interrupted or stopped.
+    /// Waits for records, at most so many milliseconds, and takes those there are, until there were `turn`. How many; -1 when it
+    /// was interrupted or stopped.
     func poll(milliseconds: Int32) throws(SystemError) -> Int {
         taken = 0
         let count = unsafe ring_buffer__poll(ring, milliseconds)
-        if count >= 0 { return Int(count) }
-        if count == -EINTR || count == -ECANCELED { return -1 }
-        throw SystemError("poll the ring of \(name)", errno: count)
+        if count == -EINTR { return -1 }
+        return try result(count, stopped: -1)
     }
 
-    /// Takes all there are; how many, 0 when it was stopped.
+    /// The same without waiting; 0 when it was stopped.
     func consume() throws(SystemError) -> Int {
-        let count = unsafe ring_buffer__consume(ring)
-        if count == -ECANCELED { return 0 }
-        if count < 0 { throw SystemError("read the ring of \(name)", errno: count) }
-        return Int(count)
+        taken = 0
+        return try result(unsafe ring_buffer__consume(ring), stopped: 0)
+    }
+
+    /// - Parameter count: what libbpf returned: what the callback did, where that was not 0.
+    private func result(_ count: Int32, stopped: Int) throws(SystemError) -> Int {
+        switch count {
+        case 0...: return Int(count)
+        case -ERANGE: return taken
+        case -ECANCELED: return stopped
+        default: throw SystemError("read the ring of \(name)", errno: count)
+        }
     }
 }

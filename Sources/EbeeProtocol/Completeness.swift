@@ -12,15 +12,20 @@ public struct Completeness: Sendable, Equatable {
     public var lost: Int64?
     /// True when ebeed may have seen nothing for a part of it.
     public var blind: Bool
+    /// True when what was asked about ends later than `to`, and what happened since then is still on its way.
+    public var late: Bool
 
     /// An account.
-    public init(matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64?, blind: Bool = false) {
+    public init(
+        matched: Int64, complete: Bool, from: Int64, to: Int64, lost: Int64?, blind: Bool = false, late: Bool = false
+    ) {
         self.matched = matched
         self.complete = complete
         self.from = from
         self.to = to
         self.lost = lost
         self.blind = blind
+        self.late = late
     }
 
     /// Reads the value of `done`; nil where something is missing. Ignores what a later daemon may add.
@@ -30,14 +35,14 @@ public struct Completeness: Sendable, Equatable {
         else { return nil }
         self.init(
             matched: matched, complete: complete, from: from, to: to, lost: json["lost"]?.integer,
-            blind: json["blind"]?.bool ?? false)
+            blind: json["blind"]?.bool ?? false, late: json["late"]?.bool ?? false)
     }
 
     /// The value of `done`.
     public var json: String {
         "{\"matched\":\(matched),\"complete\":\(complete),\"from\":\"\(RFC3339.format(from))\","
             + "\"to\":\"\(RFC3339.format(to))\"" + (lost.map { ",\"lost\":\($0)" } ?? "")
-            + (blind ? ",\"blind\":true}" : "}")
+            + (blind ? ",\"blind\":true" : "") + (late ? ",\"late\":true}" : "}")
     }
 
     /// The last line of the reply to `recent`, with its newline.

@@ -87,8 +87,8 @@ extension JSONWriter {
     public mutating func lost(_ lost: ebee_lost, stream: String, scope: Scope = .all) {
         string("event", "lost")
         string("stream", stream)
-        // Whose events they were isn't known.
-        if scope == .all { number("count", lost.count) }
+        // Whose events they were isn't known; nor how many, where nobody recorded.
+        if scope == .all, lost.why != EBEE_RESTART.rawValue { number("count", lost.count) }
         time("from", Clock.wall(boot: lost.from))
         time("to", Clock.wall(boot: lost.to))
         string("why", EventName.why(lost.why))

@@ -53,6 +53,7 @@ extension RecordHeader {
         case RecordKind.exit: least = MemoryLayout<ebee_exit>.size
         case RecordKind.delete: least = MemoryLayout<ebee_delete>.size
         case RecordKind.lost: least = MemoryLayout<ebee_lost>.size
+        case RecordKind.double: least = MemoryLayout<ebee_double>.size
         default: throw MalformedRecord("kind \(kind)")
         }
         guard bytes.byteCount <= Int(EBEE_RECORD_MAX), bytes.byteCount >= least else {
@@ -73,6 +74,8 @@ public enum RecordKind {
     public static let process = UInt16(EBEE_PROCESS.rawValue)
     /// `ebee_lost`
     public static let lost = UInt16(EBEE_LOST.rawValue)
+    /// `ebee_double`
+    public static let double = UInt16(EBEE_DOUBLE.rawValue)
 }
 
 /// Cuts a record's variable bytes into the parts that its struct gives the lengths of.

@@ -48,16 +48,12 @@ enum BatchPool {
     }
 }
 
-/// Several streams read as one, in the order of time, each up to an end.
+/// Several streams read as one, in the order of time, each up to its end.
 struct Merge {
     private(set) var readers: [StreamReader]
-    private let ends: [UInt64]
     private(set) var matched: Int64 = 0
 
-    init(_ readers: [StreamReader], ends: [UInt64]) {
-        self.readers = readers
-        self.ends = ends
-    }
+    init(_ readers: [StreamReader]) { self.readers = readers }
 
     /// Events that are known to be lost, of those that were read.
     var lost: UInt64 { readers.reduce(0) { $0 + $1.lost } }
@@ -78,8 +74,7 @@ struct Merge {
     private mutating func earliest(_ batches: [Batch], _ writer: inout JSONWriter) -> Int? {
         var earliest: (index: Int, time: UInt64)?
         for index in readers.indices {
-            guard let time = readers[index].nextTime(batches[index], &writer), readers[index].position < ends[index]
-            else { continue }
+            guard let time = readers[index].nextTime(batches[index], &writer) else { continue }
             if time < earliest?.time ?? .max { earliest = (index, time) }
         }
         return earliest?.index
@@ -92,19 +87,10 @@ struct ForwardAnswer: Answer {
     private let interval: Interval
     private var merge: Merge
 
-    init(_ id: RequestID, _ recent: Recent, _ sources: [Source]) {
-        self.id = id
-        let interval = Interval(recent, sources)
-        self.interval = interval
-        // Where each stream ended when the question came.
-        let ends = sources.map { $0.window.end.position }
-        let readers = sources.map {
-            let cursor = interval.since == 0 ? $0.window.start : $0.window.cursor(since: interval.since)
-            return StreamReader(
-                $0, id: id, filter: recent.filter, from: cursor, since: interval.since, until: interval.until,
-                begin: interval.begin)
-        }
-        merge = Merge(readers, ends: ends)
+    init(_ question: Question) {
+        id = question.id
+        interval = question.interval
+        merge = Merge(question.readers)
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
@@ -120,21 +106,20 @@ struct BackwardSearch {
     private var readers: [BackwardReader]
     private let limit: Int
     private var found = 0
-    private let ends: [UInt64]
-    /// By stream: the oldest of the matches, the end where there is none.
-    private var starts: [UInt64]
+    private let begin: UInt64
+    /// By stream: the oldest of the matches and its boot time, the end where there is none.
+    private var starts: [(cursor: Window.Cursor, time: UInt64)]
     /// Boot time of the oldest match, once as many as wanted were found.
     private(set) var reachedLimit: UInt64?
 
-    init(_ readers: [StreamReader], ends: [Window.Cursor], since: UInt64, limit: Int) {
-        self.readers = zip(readers, ends).map { BackwardReader($0, before: $1, since: since) }
+    /// - Parameter begin: boot time at which what is asked about begins.
+    init(_ readers: [StreamReader], since begin: UInt64, limit: Int) {
+        self.readers = readers.map { BackwardReader($0) }
         self.limit = limit
-        self.ends = ends.map(\.position)
-        starts = self.ends
+        self.begin = begin
+        let now = Clock.boot()
+        starts = readers.map { ($0.range.to, now) }
     }
-
-    /// Events that were given up before the search came to them.
-    var lost: UInt64 { readers.reduce(0) { $0 + $1.lost } }
 
     /// Goes on for a while; returns what to write, in the order of time, once it is known where that begins.
     mutating func step() -> Merge? {
@@ -142,11 +127,11 @@ struct BackwardSearch {
             let turn = Turn()
             repeat {
                 switch found < limit ? latest(&readers, batches, turn) : .none {
-                case .none: return Merge(located(batches), ends: ends)
+                case .none: return Merge(located())
                 case .later: return nil
-                case .match(let index, let position, let header):
+                case .match(let index, let cursor, let header):
                     readers[index].take()
-                    starts[index] = position
+                    starts[index] = (cursor, header.time)
                     if header.sequence != 0 { found += 1 }
                     if found == limit { reachedLimit = header.time }
                 }
@@ -155,10 +140,12 @@ struct BackwardSearch {
         }
     }
 
-    private func located(_ batches: [Batch]) -> [StreamReader] {
-        zip(readers.map(\.reader), starts).map { reader, start in
-            var reader = reader
-            reader.move(to: start, batches[0])
+    private func located() -> [StreamReader] {
+        zip(readers, starts).map { backward, start in
+            var reader = backward.reader
+            reader.begin(
+                at: start.cursor, time: start.time,
+                missed: backward.evicted(since: begin, narrowedTo: reachedLimit))
             return reader
         }
     }
@@ -166,7 +153,7 @@ struct BackwardSearch {
 
 /// What several streams have next, walking backwards.
 private enum Latest {
-    case match(index: Int, position: UInt64, header: RecordHeader)
+    case match(index: Int, Window.Cursor, header: RecordHeader)
     /// The turn is over before it is known.
     case later
     case none
@@ -179,8 +166,8 @@ private func latest(_ readers: inout [BackwardReader], _ batches: [Batch], _ tur
         switch readers[index].next(batches[index], turn) {
         case .none: break
         case .later: return .later
-        case .match(let position, let header) where header.time >= time:
-            latest = .match(index: index, position: position, header: header)
+        case .match(let cursor, let header) where header.time >= time:
+            latest = .match(index: index, cursor, header: header)
             time = header.time
         case .match: break
         }
@@ -195,17 +182,10 @@ struct NewestAnswer: Answer {
     private var search: BackwardSearch
     private var merge: Merge?
 
-    init(_ id: RequestID, _ recent: Recent, limit: Int, _ sources: [Source]) {
-        self.id = id
-        let interval = Interval(recent, sources)
-        self.interval = interval
-        let ends = sources.map { $0.window.end }
-        let readers = zip(sources, ends).map {
-            StreamReader(
-                $0, id: id, filter: recent.filter, from: $1, since: interval.since, until: interval.until,
-                begin: interval.begin)
-        }
-        search = BackwardSearch(readers, ends: ends, since: interval.since, limit: limit)
+    init(_ question: Question, limit: Int) {
+        id = question.id
+        interval = question.interval
+        search = BackwardSearch(question.readers, since: interval.begin, limit: limit)
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
@@ -215,8 +195,7 @@ struct NewestAnswer: Answer {
             return .more
         }
         guard merge?.write(&writer) != false else { return .more }
-        let lost = search.lost + (merge?.lost ?? 0)
-        writer.append(interval.account(matched: merge?.matched ?? 0, lost: lost).line(id: id))
+        writer.append(interval.account(matched: merge?.matched ?? 0, lost: merge?.lost ?? 0).line(id: id))
         return .done
     }
 }
@@ -228,19 +207,14 @@ struct ReverseAnswer: Answer {
     private let limit: Int
     private var readers: [BackwardReader]
     private var matched = 0
+    /// Boot time of the last match, once as many as wanted were found.
+    private var reachedLimit: UInt64?
 
-    init(_ id: RequestID, _ recent: Recent, _ sources: [Source]) {
-        self.id = id
-        let interval = Interval(recent, sources)
-        self.interval = interval
-        limit = recent.limit ?? .max
-        readers = sources.map {
-            let end = $0.window.end
-            let reader = StreamReader(
-                $0, id: id, filter: recent.filter, from: end, since: interval.since, until: interval.until,
-                begin: interval.begin)
-            return BackwardReader(reader, before: end, since: interval.since)
-        }
+    init(_ question: Question, limit: Int) {
+        id = question.id
+        interval = question.interval
+        self.limit = limit
+        readers = question.readers.map { BackwardReader($0) }
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
@@ -250,17 +224,23 @@ struct ReverseAnswer: Answer {
                 switch matched < limit ? latest(&readers, batches, turn) : .none {
                 case .none: return true
                 case .later: return false
-                case .match(let index, let position, let header):
-                    readers[index].take()
-                    if readers[index].write(position, &writer) { matched += 1 }
-                    if matched >= limit { interval.narrow(to: header.time) }
+                case .match(let index, let cursor, let header):
+                    if readers[index].write(cursor, &writer) { matched += 1 }
+                    if matched >= limit { reachedLimit = header.time }
                 }
                 if turn.isOver { break }
             }
             return false
         }
         guard isDone else { return .more }
-        let lost = readers.reduce(0) { $0 + $1.lost }
+        let lost = readers.reduce(UInt64(0)) { sum, backward in
+            var reader = backward.reader
+            if let evicted = backward.evicted(since: interval.begin, narrowedTo: reachedLimit) {
+                reader.write(evicted, &writer)
+            }
+            return sum + reader.lost
+        }
+        if let reachedLimit { interval.narrow(to: reachedLimit) }
         writer.append(interval.account(matched: Int64(matched), lost: lost).line(id: id))
         return .done
     }
@@ -274,12 +254,12 @@ struct TailAnswer: Answer {
 
     init(_ id: RequestID, _ tail: Tail, _ sources: [Source]) {
         let ends = sources.map { $0.window.end }
-        let now = Clock.boot()
+        live = Merge(zip(sources, ends).map { StreamReader($0, id: id, filter: tail.filter, from: $1) })
+        guard tail.backlog > 0 else { return }
         let readers = zip(sources, ends).map {
-            StreamReader($0, id: id, filter: tail.filter, from: $1, since: 0, until: .max, begin: now)
+            StreamReader($0, id: id, filter: tail.filter, from: $0.window.start, to: $1)
         }
-        live = Merge(readers, ends: readers.map { _ in .max })
-        if tail.backlog > 0 { search = BackwardSearch(readers, ends: ends, since: 0, limit: tail.backlog) }
+        search = BackwardSearch(readers, since: sources.map(\.coveredSince).min() ?? 0, limit: tail.backlog)
     }
 
     mutating func step(_ writer: inout JSONWriter) -> Step {
@@ -294,14 +274,56 @@ struct TailAnswer: Answer {
     }
 }
 
+/// A `recent`, with the places in the windows that it is about.
+struct Question {
+    let id: RequestID
+    let interval: Interval
+    let readers: [StreamReader]
+
+    /// - Parameters:
+    ///   - now: boot time at which it came.
+    ///   - isLate: whether what happened until then may not be in the windows yet.
+    init(_ id: RequestID, _ recent: Recent, _ sources: [Source], now: UInt64 = Clock.boot(), isLate: Bool = false) {
+        self.id = id
+        let asked = Interval.Asked(recent, now: now)
+        let readers = sources.map { source in
+            let start = asked.since == 0 ? source.window.start : source.window.cursor(since: asked.since)
+            return StreamReader(
+                source, id: id, filter: recent.filter, from: start, to: source.window.end, since: asked.since,
+                until: asked.until)
+        }
+        self.readers = readers
+        // In this order: what is given up from here on is found missing by the readers.
+        interval = Interval(asked, sources, isLate: isLate)
+    }
+}
+
 /// The interval that a `recent` asks about, and what can be said of it.
 struct Interval {
-    /// Boot times; 0 where everything was asked for.
-    private(set) var since: UInt64
-    let until: UInt64
-    private let now: UInt64
+    /// Boot times, as they were asked for.
+    struct Asked {
+        /// 0 where everything was asked for.
+        var since: UInt64
+        /// At most `now`.
+        var until: UInt64
+        /// When the question came.
+        let now: UInt64
+
+        init(_ recent: Recent, now: UInt64) {
+            self.now = now
+            since = recent.since.map { Interval.boot($0, now: now) } ?? 0
+            until = min(now, recent.until.map { Interval.boot($0, now: now) } ?? now)
+        }
+
+        /// Whether this reaches until now, or nearly: what happened a moment ago may be on its way.
+        var reachesNow: Bool { now - until < Interval.markedWithin }
+    }
+
+    private var asked: Asked
     /// Where the records of every stream asked for begin.
     private let covered: UInt64
+    /// Where they end, if that is before the end of what is asked about.
+    private let arrived: UInt64?
     /// Events that were lost a moment ago, if the interval reaches until now: there is no mark of them yet.
     private let unmarked: UInt64
     private let blindness: [Blindness]
@@ -310,30 +332,29 @@ struct Interval {
     /// Within this time, a loss has its mark in the window.
     private static let markedWithin: UInt64 = 1_000_000_000
 
-    init(_ recent: Recent, _ sources: [Source]) {
-        let now = Clock.boot()
-        self.now = now
+    init(_ asked: Asked, _ sources: [Source], isLate: Bool) {
+        self.asked = asked
         scope = sources.contains { $0.view.scope == .own } ? .own : .all
-        since = recent.since.map { Self.boot($0, now: now) } ?? 0
-        until = min(now, recent.until.map { Self.boot($0, now: now) } ?? now)
         covered = sources.map(\.coveredSince).max() ?? 0
         blindness = sources.map(\.window.blindness)
-        unmarked = now - until < Self.markedWithin ? sources.reduce(0) { $0 + $1.unmarked() } : 0
+        unmarked = asked.reachesNow ? sources.reduce(0) { $0 + $1.unmarked() } : 0
+        arrived = isLate ? sources.map { $0.window.newestTime ?? 0 }.min() : nil
     }
 
     /// Boot time at which what is asked about begins.
-    var begin: UInt64 { since == 0 ? covered : since }
+    var begin: UInt64 { asked.since == 0 ? covered : asked.since }
 
     /// Only what happened since `time` is answered for.
-    mutating func narrow(to time: UInt64) { since = max(since, time) }
+    mutating func narrow(to time: UInt64) { asked.since = max(asked.since, time) }
 
     func account(matched: Int64, lost: UInt64) -> Completeness {
         let lost = lost + unmarked
-        let isBlind = blindness.contains { $0.covers(from: begin, until: until) }
+        let isBlind = blindness.contains { $0.covers(from: begin, until: asked.until) }
+        let from = max(begin, covered)
         return Completeness(
-            matched: matched, complete: begin >= covered && lost == 0 && !isBlind,
-            from: Clock.wall(boot: max(begin, covered)),
-            to: Clock.wall(boot: until), lost: scope == .all ? Int64(clamping: lost) : nil, blind: isBlind)
+            matched: matched, complete: begin >= covered && arrived == nil && lost == 0 && !isBlind,
+            from: Clock.wall(boot: from), to: Clock.wall(boot: min(asked.until, max(from, arrived ?? .max))),
+            lost: scope == .all ? Int64(clamping: lost) : nil, blind: isBlind, late: arrived != nil)
     }
 
     /// On boot time, so that a step of the wall clock hides nothing of what is asked for by age.

@@ -131,18 +131,25 @@ final class Connection: Sendable {
             writer.endLine()
             writer.append(Completeness.emptyLine(id: request.id))
             try await send(writer.bytes)
-        case .recent(let recent) where recent.reverse:
-            try await write(ReverseAnswer(request.id, recent, sources(recent.stream)), request.id)
         case .recent(let recent):
-            if let limit = recent.limit {
-                let answer = NewestAnswer(request.id, recent, limit: limit, sources(recent.stream))
-                try await write(answer, request.id)
-            } else {
-                try await write(ForwardAnswer(request.id, recent, sources(recent.stream)), request.id)
+            let question = try await question(request.id, recent)
+            switch (recent.reverse, recent.limit) {
+            case (true, let limit): try await write(ReverseAnswer(question, limit: limit ?? .max), request.id)
+            case (false, let limit?): try await write(NewestAnswer(question, limit: limit), request.id)
+            case (false, nil): try await write(ForwardAnswer(question), request.id)
             }
         case .tail(let tail):
             try await write(TailAnswer(request.id, tail, sources(tail.stream)), request.id)
         }
+    }
+
+    /// What happened before the question belongs to the answer, also if it is still on its way to the window.
+    private func question(_ id: RequestID, _ recent: Recent) async throws -> Question {
+        let sources = sources(recent.stream)
+        let now = Clock.boot()
+        var isLate = false
+        if Interval.Asked(recent, now: now).reachesNow { isLate = try await !Source.haveArrived(sources) }
+        return Question(id, recent, sources, now: now, isLate: isLate)
     }
 
     private func sources(_ stream: EventStream) -> [Source] {

@@ -61,6 +61,8 @@ public final class Server: Service {
     private let stopping = Atomic<Bool>(false)
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
 
+    /// How much of a client's requests is read at once.
+    private static let readBytes = 4096
     /// How long clients have to take the end of their answers when the daemon stops.
     private static let farewell = Duration.milliseconds(500)
 
@@ -152,6 +154,9 @@ public final class Server: Service {
         do {
             let channel = try await ClientBootstrap(group: group)
                 .channelOption(.allowRemoteHalfClosure, value: true)
+                // What is read at once becomes frames at once: of empty lines, one for each byte.
+                .channelOption(.maxMessagesPerRead, value: 1)
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
                 .withConnectedSocket(arrival.descriptor) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(

@@ -10,20 +10,39 @@ public struct Source: Sendable {
     let window: Window
     /// How many events are known to be lost and have no mark in the window yet.
     let unmarked: @Sendable () -> UInt64
+    /// Returns something to ask later: whether what had happened when this was called has come to the window.
+    let arrival: @Sendable () -> @Sendable () -> Bool
     /// How much of it whoever asks sees.
     var view = View(owner: nil)
 
     /// A stream, its window and what is known of it beside that.
     public init(
         event: String, stream: String, window: Window,
-        unmarked: @escaping @Sendable () -> UInt64 = { 0 }
+        unmarked: @escaping @Sendable () -> UInt64 = { 0 },
+        arrival: @escaping @Sendable () -> @Sendable () -> Bool = { { true } }
     ) {
         self.event = event
         self.stream = stream
         self.window = window
         self.unmarked = unmarked
+        self.arrival = arrival
     }
 
     /// The boot time from which on every event is in the window, or is marked as lost.
     var coveredSince: UInt64 { window.coveredSince }
+
+    /// How long what is on its way is waited for: longer than a full ring takes.
+    static let patience = Duration.seconds(2)
+    private static let pause = Duration.milliseconds(1)
+
+    /// Waits until what happened before this call is in the windows. False when that takes longer than `patience`.
+    static func haveArrived(_ sources: [Source], patience: Duration = patience) async throws -> Bool {
+        let arrivals = sources.map { $0.arrival() }
+        let deadline = ContinuousClock.now + patience
+        while !arrivals.allSatisfy({ $0() }) {
+            if ContinuousClock.now >= deadline { return false }
+            try await Task.sleep(for: pause)
+        }
+        return true
+    }
 }

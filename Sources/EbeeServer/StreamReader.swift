@@ -12,39 +12,54 @@ struct StreamReader {
     private let since: UInt64
     private let until: UInt64
     private var cursor: Window.Cursor
+    /// Where it ends; what comes after that is not the question's.
+    private let end: Window.Cursor
     /// The process that the last deletion referred to: mostly also the next one's.
     private var process: (position: UInt64, record: StoredProcess?)?
     /// Boot time of the last record that was looked at.
     private var lastTime: UInt64
 
-    /// Events that were given up before this reader came to them.
+    /// Events that are known to be lost, of those that were read; and those that were given up before this reader came to them.
     private(set) var lost: UInt64 = 0
+    /// Of the latter, those that a look backwards came too late for and that are to be told of first.
+    private var untold: Evicted?
 
-    /// - Parameter begin: boot time from which on what is given up is missed.
+    /// Events that were given up, at most so many, and the boot times between which they happened.
+    struct Evicted {
+        var count: UInt64
+        var from: UInt64
+        var to: UInt64
+    }
+
+    /// - Parameters:
+    ///   - cursor: where it begins.
+    ///   - end: where it ends; nil: never.
     init(
-        _ source: Source, id: RequestID, filter: Filter, from cursor: Window.Cursor, since: UInt64, until: UInt64,
-        begin: UInt64
+        _ source: Source, id: RequestID, filter: Filter, from cursor: Window.Cursor, to end: Window.Cursor? = nil,
+        since: UInt64 = 0, until: UInt64 = .max
     ) {
         self.source = source
         matcher = Matcher(filter)
         self.id = id.json
         self.cursor = cursor
+        self.end = end ?? Window.Cursor(position: .max, ordinal: .max)
         self.since = since
         self.until = until
-        lastTime = begin
+        lastTime = end == nil ? Clock.boot() : max(since, source.window.coveredSince)
     }
-
-    var position: UInt64 { cursor.position }
 
     /// Fills the batch when it is empty; returns the time of the next record, nil when there is none. What this reader has come
     /// too late for is written as a mark.
     mutating func nextTime(_ batch: Batch, _ writer: inout JSONWriter) -> UInt64? {
+        if let untold { write(untold, &writer) }
+        untold = nil
         while true {
-            if let next = batch.next { return next.time }
+            if let next = batch.next { return cursor.position < end.position ? next.time : nil }
+            let ordinal = cursor.ordinal
             switch source.window.read(batch, at: &cursor) {
             case .records: continue
             case .end: return nil
-            case .evicted(let count): markEvicted(count, &writer)
+            case .evicted(let count): miss(min(count, end.ordinal &- min(ordinal, end.ordinal)), &writer)
             }
         }
     }
@@ -59,14 +74,22 @@ struct StreamReader {
         return matched ?? false
     }
 
+    /// A record that matches, marks included, by how many bytes and events of its segment come before it: which keeps a walk
+    /// backwards small.
+    struct Match {
+        let bytes: UInt32
+        let events: UInt32
+    }
+
     /// A look through one segment.
     struct Scan {
         let segment: UInt64
-        /// How many events came before the segment.
-        let ordinal: UInt64
-        /// Where what matches is, marks included, in order: bytes from the segment's beginning, which keeps a walk
-        /// backwards small.
-        fileprivate(set) var found: [UInt32] = []
+        /// Before its first record.
+        let begin: Window.Cursor
+        /// In order.
+        fileprivate(set) var found: [Match] = []
+        /// Boot time of its first record; 0 where it has none.
+        fileprivate(set) var firstTime: UInt64 = 0
         fileprivate var cursor: Window.Cursor
     }
 
@@ -79,12 +102,11 @@ struct StreamReader {
 
     /// Begins to look through a segment; nil when it was given up.
     func scan(segment: UInt64) -> Scan? {
-        source.window.cursor(segment: segment).map { Scan(segment: segment, ordinal: $0.ordinal, cursor: $0) }
+        source.window.cursor(segment: segment).map { Scan(segment: segment, begin: $0, cursor: $0) }
     }
 
-    /// Looks on, at what is before `end`, until the turn is over.
-    mutating func go(on scan: inout Scan, before end: UInt64, _ batch: Batch, _ turn: Turn) -> Progress {
-        let begin = scan.segment * UInt64(source.window.segmentBytes)
+    /// Looks on until the turn is over.
+    mutating func go(on scan: inout Scan, _ batch: Batch, _ turn: Turn) -> Progress {
         batch.clear()
         while source.window.segment(of: scan.cursor) == scan.segment {
             guard batch.next != nil else {
@@ -94,35 +116,36 @@ struct StreamReader {
                 case .evicted: return .evicted
                 }
             }
-            let position = scan.cursor.position
+            let cursor = scan.cursor
             let isMatch = batch.take(moving: &scan.cursor) { header, bytes, position in
-                position < end && isWanted(header, bytes)
+                if scan.firstTime == 0 { scan.firstTime = header.time }
+                return position < end.position && isWanted(header, bytes)
             }
-            if isMatch == true { scan.found.append(UInt32(position - begin)) }
+            if isMatch == true {
+                scan.found.append(
+                    Match(
+                        bytes: UInt32(cursor.position - scan.begin.position),
+                        events: UInt32(cursor.ordinal - scan.begin.ordinal)))
+            }
             if turn.isOver { return .part }
         }
         return .whole
     }
 
-    /// Goes on at the record at `position`, or at the oldest one left.
-    mutating func move(to position: UInt64, _ batch: Batch) {
-        guard var cursor = source.window.cursor(segment: position / UInt64(source.window.segmentBytes)) else {
-            // Read as given up: what was there is counted, and marked.
-            return
-        }
-        while cursor.position < position, case .records = source.window.read(batch, at: &cursor) {
-            while batch.next != nil, cursor.position < position { _ = batch.take(moving: &cursor) { _, _, _ in } }
-        }
-        batch.clear()
-        self.cursor = cursor
+    /// Between which places this looks.
+    var range: (from: Window.Cursor, to: Window.Cursor) { (cursor, end) }
+
+    /// Goes on at a record that was found, of boot time `time`; the one there may be given up meanwhile, as any other. First, it tells
+    /// what a look backwards came too late for.
+    mutating func begin(at found: Window.Cursor, time: UInt64, missed: Evicted?) {
+        cursor = found
+        lastTime = time
+        untold = missed
     }
 
-    /// Writes the record at a position that `matches` found; returns whether an event was written, nil when it was given up.
+    /// Writes the record at a position that was found; returns whether an event was written, nil when it was given up.
     mutating func write(at position: UInt64, _ writer: inout JSONWriter) -> Bool? {
-        guard let record = source.window.copy(at: position) else {
-            lost += 1
-            return nil
-        }
+        guard let record = source.window.copy(at: position) else { return nil }
         let bytes = unsafe record.span.bytes
         return write(bytes.head(RecordHeader.self), bytes, position, &writer)
     }
@@ -211,13 +234,22 @@ struct StreamReader {
         EventCursor(stream: source.event.first ?? "?", window: source.window.identity, position: position)
     }
 
-    private mutating func markEvicted(_ count: UInt64, _ writer: inout JSONWriter) {
+    /// So many were given up behind the last record that was looked at.
+    private mutating func miss(_ count: UInt64, _ writer: inout JSONWriter) {
+        // Those that happened after what is asked about are not missed.
+        guard count > 0, until == .max || lastTime <= until + Window.disorder else { return }
+        let to = max(lastTime, min(until, source.window.state.oldest ?? Clock.boot()))
+        write(Evicted(count: count, from: lastTime, to: to), &writer)
+    }
+
+    /// Writes a mark in place of events that were given up.
+    mutating func write(_ evicted: Evicted, _ writer: inout JSONWriter) {
         var mark = ebee_lost()
-        mark.count = count
-        mark.from = lastTime
-        mark.to = max(lastTime, source.window.state.oldest ?? Clock.boot())
+        mark.count = evicted.count
+        mark.from = evicted.from
+        mark.to = evicted.to
         mark.why = EBEE_EVICTED.rawValue
-        lost += count
+        lost += evicted.count
         writer.beginObject()
         writer.json("id", id)
         writer.lost(mark, stream: source.event, scope: source.view.scope)
@@ -229,38 +261,35 @@ struct StreamReader {
 /// Walks a stream from its newest record to its oldest, a segment at a time.
 struct BackwardReader {
     private(set) var reader: StreamReader
-    private let end: UInt64
+    /// Where the walk ends, and where it began.
+    private let start: Window.Cursor
+    private let end: Window.Cursor
     /// The segment to look at next; nil when there is none.
     private var segment: UInt64?
-    /// A look through that segment that is not at its end.
-    private var scan: StreamReader.Scan?
-    /// Where what the last segment held begins, and what of it was not taken yet.
-    private var base: UInt64 = 0
-    private var matches: [UInt32] = []
     /// The oldest segment there was when the question came.
     private let lowest: UInt64
-    /// How many events came before what is asked about, and before what was looked at.
-    private let begin: UInt64
-    private var reached: UInt64
+    /// A look through that segment that is not at its end.
+    private var scan: StreamReader.Scan?
+    /// Where the segment begins that was looked through last, and what of it was not taken yet.
+    private var base: Window.Cursor
+    private var matches: [StreamReader.Match] = []
+    /// Boot time back to which all was looked at.
+    private var reached: UInt64 = .max
     /// Events that were given up before this reader came to them.
     private var missed: UInt64 = 0
 
-    init(_ reader: StreamReader, before end: Window.Cursor, since: UInt64) {
+    /// Over what `reader` would read.
+    init(_ reader: StreamReader) {
         self.reader = reader
-        self.end = end.position
-        let window = reader.source.window
-        segment = window.segment(of: end)
-        let start = since == 0 ? window.start : window.cursor(since: since)
-        lowest = window.segment(of: start)
-        begin = start.ordinal
-        reached = end.ordinal
+        (start, end) = reader.range
+        base = end
+        segment = reader.source.window.segment(of: end)
+        lowest = reader.source.window.segment(of: start)
     }
-
-    var lost: UInt64 { reader.lost + missed }
 
     /// What `next` found.
     enum Found {
-        case match(position: UInt64, header: RecordHeader)
+        case match(Window.Cursor, header: RecordHeader)
         /// The turn is over before it is known.
         case later
         case none
@@ -269,44 +298,58 @@ struct BackwardReader {
     /// The next match, that is, the one before.
     mutating func next(_ batch: Batch, _ turn: Turn) -> Found {
         while true {
-            while let offset = matches.last {
-                if let header = reader.source.window.header(at: base + UInt64(offset)) {
-                    return .match(position: base + UInt64(offset), header: header)
+            if let match = matches.last {
+                let cursor = Window.Cursor(
+                    position: base.position + UInt64(match.bytes), ordinal: base.ordinal + UInt64(match.events))
+                if let header = reader.source.window.header(at: cursor.position) {
+                    return .match(cursor, header: header)
                 }
                 // Given up since it was found, and all before it too.
-                missed += UInt64(matches.count)
-                matches.removeAll()
-                return giveUp()
+                reached = .max
+                return giveUp(before: cursor.ordinal + 1)
             }
             guard let current = segment else { return .none }
-            guard var scan = scan ?? reader.scan(segment: current) else { return giveUp() }
-            switch reader.go(on: &scan, before: end, batch, turn) {
-            case .evicted: return giveUp()
+            guard var scan = scan ?? reader.scan(segment: current) else { return giveUp(before: base.ordinal) }
+            switch reader.go(on: &scan, batch, turn) {
+            case .evicted: return giveUp(before: base.ordinal)
             case .part:
                 self.scan = scan
                 return .later
             case .whole:
                 self.scan = nil
                 segment = current > lowest ? current - 1 : nil
-                base = current * UInt64(reader.source.window.segmentBytes)
+                base = scan.begin
                 matches = scan.found
-                reached = scan.ordinal
+                if scan.firstTime != 0 { reached = min(reached, scan.firstTime) }
             }
         }
     }
 
-    private mutating func giveUp() -> Found {
+    private mutating func giveUp(before ordinal: UInt64) -> Found {
         scan = nil
         segment = nil
-        missed += reached > begin ? reached - begin : 0
+        matches.removeAll()
+        missed += ordinal > start.ordinal ? ordinal - start.ordinal : 0
         return .none
     }
 
     /// Moves on behind the match that `next` returned.
     mutating func take() { _ = matches.popLast() }
 
-    /// Writes a match; returns whether an event was written.
-    mutating func write(_ position: UInt64, _ writer: inout JSONWriter) -> Bool {
-        reader.write(at: position, &writer) ?? false
+    /// Writes the match that `next` returned and moves on; returns whether an event was written.
+    mutating func write(_ match: Window.Cursor, _ writer: inout JSONWriter) -> Bool {
+        take()
+        if let isEvent = reader.write(at: match.position, &writer) { return isEvent }
+        missed += 1
+        return false
+    }
+
+    /// What it came too late for, with `time` where nothing before that boot time is asked about any more.
+    /// - Parameter begin: boot time at which what is asked about begins.
+    func evicted(since begin: UInt64, narrowedTo time: UInt64?) -> StreamReader.Evicted? {
+        if missed == 0 { return nil }
+        if let time, reached < .max, reached + Window.disorder <= time { return nil }
+        let to = reached < .max ? reached : reader.source.window.coveredSince
+        return StreamReader.Evicted(count: missed, from: min(begin, to), to: to)
     }
 }

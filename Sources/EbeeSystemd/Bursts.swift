@@ -28,6 +28,8 @@ struct Bursts {
     private(set) var losses: [Loss] = []
     /// What was given up in the window meanwhile.
     var missing = Missing()
+    /// Some of what was folded since then is in the journal already.
+    private(set) var isPartlyWritten = false
     private var indices: [Key: Int] = [:]
     private var several: Int?
 
@@ -41,12 +43,18 @@ struct Bursts {
 
     mutating func close() { self = Bursts() }
 
-    /// Forgets the first so many, which were written.
-    mutating func drop(bursts: Int, losses lossCount: Int) {
-        all.removeFirst(bursts)
-        losses.removeFirst(lossCount)
-        indices = indices.compactMapValues { $0 < bursts ? nil : $0 - bursts }
-        several = several.flatMap { $0 < bursts ? nil : $0 - bursts }
+    /// Forgets the first burst: it is in the journal, or counted as missing.
+    mutating func dropBurst() {
+        isPartlyWritten = true
+        all.removeFirst()
+        indices = indices.compactMapValues { $0 == 0 ? nil : $0 - 1 }
+        several = several.flatMap { $0 == 0 ? nil : $0 - 1 }
+    }
+
+    /// Likewise the first loss.
+    mutating func dropLoss() {
+        isPartlyWritten = true
+        losses.removeFirst()
     }
 
     /// - Parameter limit: how many processes are kept apart.

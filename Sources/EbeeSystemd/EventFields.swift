@@ -89,13 +89,19 @@ extension JournalEntry {
         return "\(count) \(what)\(count == 1 ? "" : "s")"
     }
 
-    /// - Parameter stream: nil where it concerns several.
+    /// - Parameters:
+    ///   - missing: 0 where nobody knows how many.
+    ///   - stream: nil where it concerns several.
     mutating func lost(_ missing: Missing, why: String, stream: String?) {
-        let what = stream.map { Self.counted(missing.count, $0) } ?? "\(missing.count) events"
+        let what =
+            stream.map {
+                missing.count == 0 ? $0 == "exec" ? "executions" : "deletions" : Self.counted(missing.count, $0)
+            }
+            ?? "\(missing.count) events"
         let message = why == "journal" ? "\(what) did not reach the journal" : "\(what) lost: \(why)"
         start(event: "lost", id: MessageID.lost, priority: 4, message: Array(message.utf8))
         if let stream { field("EBEE_STREAM", stream) }
-        field("EBEE_COUNT", missing.count)
+        if missing.count > 0 { field("EBEE_COUNT", missing.count) }
         time("EBEE_FROM", missing.from)
         time("EBEE_TO", missing.to)
         field("EBEE_WHY", why)

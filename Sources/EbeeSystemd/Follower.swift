@@ -16,7 +16,7 @@ struct Follower {
     /// Goes on where the process before this one came to, if there was one: what that wrote is not written again.
     init(_ window: Window) {
         let bookmark = window.bookmark
-        cursor = bookmark.map { window.cursor(ordinal: $0.ordinal) } ?? window.start
+        cursor = bookmark.map { window.cursor($0) } ?? window.start
         position = JournalPosition(settled: cursor)
         if let bookmark, bookmark.missed > 0 {
             position.missing.add(bookmark.missed, from: bookmark.missedSince, to: bookmark.missedUntil)
@@ -26,10 +26,17 @@ struct Follower {
 
     /// Leaves the position with the window, for the next process.
     func save(in window: Window) {
-        let missing = position.missing
+        var (settled, missing) = (position.settled, position.missing)
+        if bursts.isPartlyWritten {
+            // What is written must not be written again: what is not, yet, is missing if this process ends now.
+            settled = cursor
+            missing.add(bursts.missing)
+            if gap > 0 { missing.add(gap, from: newest, to: newest) }
+            for burst in bursts.all { missing.add(burst.count, from: burst.from, to: burst.to) }
+        }
         let bookmark = Bookmark(
-            ordinal: position.settled.ordinal, missed: missing.count, missedSince: missing.count > 0 ? missing.from : 0,
-            missedUntil: missing.to)
+            ordinal: settled.ordinal, position: settled.position, missed: missing.count,
+            missedSince: missing.count > 0 ? missing.from : 0, missedUntil: missing.to)
         if window.bookmark != bookmark { window.bookmark = bookmark }
     }
 

@@ -143,30 +143,30 @@ struct JournalRun: ~Copyable {
 
     /// Writes the bursts of a stream when it is time.
     private mutating func flush(_ index: Int, isStopping: Bool) {
-        let bursts = followers[index].bursts
         let now = Clock.boot()
-        guard let since = bursts.since, isStopping || now - since >= Self.interval, outlet.mayTry else { return }
+        guard let since = followers[index].bursts.since, isStopping || now - since >= Self.interval, outlet.mayTry
+        else { return }
         let stream = streams[index]
-        var written = (bursts: 0, losses: 0)
-        defer { followers[index].bursts.drop(bursts: written.bursts, losses: written.losses) }
-        for burst in bursts.all {
+        let count = followers[index].bursts.count
+        while let burst = followers[index].bursts.all.first {
             switch write(burst, stream) {
             case .taken: if burst.count == 1 { state.written += 1 } else { state.folded += burst.count }
             case .lost: miss(index, burst.count, from: burst.from, to: burst.to)
             case .refused: return
             }
-            written.bursts += 1
+            followers[index].bursts.dropBurst()
+            followers[index].save(in: stream.window)
         }
-        for loss in bursts.losses {
+        while let loss = followers[index].bursts.losses.first {
             outlet.entry.lost(loss.missing, why: EventName.why(loss.why), stream: stream.event)
             if case .refused = outlet.send() { return }
-            written.losses += 1
+            followers[index].bursts.dropLoss()
+            followers[index].save(in: stream.window)
         }
         followers[index].settle()
         // It goes on until an interval brings no more than the rate and what waits is little.
         let waiting = stream.window.end.ordinal &- followers[index].cursor.ordinal
-        let isCalm = bursts.count <= settings.entriesPerSecond * (now - since) / 1_000_000_000
-        written = (0, 0)
+        let isCalm = count <= settings.entriesPerSecond * (now - since) / 1_000_000_000
         followers[index].bursts.close()
         if !isCalm || waiting > settings.backlog / 2 { followers[index].fold() }
     }

@@ -32,10 +32,24 @@ struct LaneState: BitwiseCopyable {
     var lostMissed: UInt64 = 0
 }
 
+/// Programs that took the place of others while these were still attached, so that both saw some events.
+struct TakeOver {
+    /// Of those that took it.
+    var generation: UInt64
+    /// Boot time from which on they were attached.
+    var attached: UInt64
+    /// Boot time at which the others were detached.
+    var time: UInt64
+    /// Where the records of those that took it begin.
+    var segment: UInt64
+}
+
 /// How far a reader that outlives the process has come.
 public struct Bookmark: Sendable, Equatable {
     /// How many events it has dealt with since the stream began.
     public var ordinal: UInt64
+    /// Where it stands, which is behind the marks that follow the last of these events too; 0 where that isn't known.
+    public var position: UInt64
     /// Events before that which it has to report as missed yet, and the boot times between which they happened.
     public var missed: UInt64
     /// 0 where there are none.
@@ -44,8 +58,11 @@ public struct Bookmark: Sendable, Equatable {
     public var missedUntil: UInt64
 
     /// A bookmark behind so many events.
-    public init(ordinal: UInt64, missed: UInt64 = 0, missedSince: UInt64 = 0, missedUntil: UInt64 = 0) {
+    public init(
+        ordinal: UInt64, position: UInt64 = 0, missed: UInt64 = 0, missedSince: UInt64 = 0, missedUntil: UInt64 = 0
+    ) {
         self.ordinal = ordinal
+        self.position = position
         self.missed = missed
         self.missedSince = missedSince
         self.missedUntil = missedUntil
@@ -70,7 +87,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
     struct Heading: BitwiseCopyable, Equatable {
         var magic: UInt64 = 0x7765_6265_6477_0a00
         /// Of this struct and what follows it.
-        var version: UInt32 = 2
+        var version: UInt32 = 3
         var layout = UInt32(EBEE_LAYOUT)
         var lanes: UInt64
         var segmentBytes: UInt64
@@ -80,7 +97,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
 
     private static let wordsOffset = 128
     private static let bookmarksOffset = 256
-    private static let bookmarkWords = 4
+    private static let bookmarkWords = 5
     private static let checkpointsOffset = 512
     private static let page = 4096
 
@@ -122,6 +139,25 @@ public struct UnusableWindow: Error, CustomStringConvertible {
     /// Which of the two bookmarks holds; 0 while there is none.
     private var bookmarkInForce: SharedWord { word(5) }
 
+    /// Boot time of the newest record that was given up, 0 while none was.
+    var evictedUntil: SharedWord { word(6) }
+
+    /// The last that there was. It holds once the checkpoint in force is of its generation, which comes after it.
+    var takeOver: TakeOver? {
+        get {
+            let generation = word(7).load()
+            if generation == 0 { return nil }
+            return TakeOver(
+                generation: generation, attached: word(8).load(), time: word(9).load(), segment: word(10).load())
+        }
+        nonmutating set {
+            word(7).store(newValue?.generation ?? 0)
+            word(8).store(newValue?.attached ?? 0)
+            word(9).store(newValue?.time ?? 0)
+            word(10).store(newValue?.segment ?? 0)
+        }
+    }
+
     /// Written by one thread.
     var bookmark: Bookmark? {
         get {
@@ -129,8 +165,8 @@ public struct UnusableWindow: Error, CustomStringConvertible {
             guard inForce != 0 else { return nil }
             let words = bookmarkWords(Int(inForce & 1))
             return Bookmark(
-                ordinal: words[0].load(), missed: words[1].load(), missedSince: words[2].load(),
-                missedUntil: words[3].load())
+                ordinal: words[0].load(), position: words[4].load(), missed: words[1].load(),
+                missedSince: words[2].load(), missedUntil: words[3].load())
         }
         nonmutating set {
             guard let newValue else { return bookmarkInForce.store(0) }
@@ -141,6 +177,7 @@ public struct UnusableWindow: Error, CustomStringConvertible {
             words[1].store(newValue.missed)
             words[2].store(newValue.missedSince)
             words[3].store(newValue.missedUntil)
+            words[4].store(newValue.position)
             bookmarkInForce.store(UInt64(next))
         }
     }

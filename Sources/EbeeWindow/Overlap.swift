@@ -15,13 +15,6 @@ final class Overlap {
     /// Two records of one event are never as far apart.
     private static let reach: UInt64 = 60_000_000
 
-    private struct Key: Hashable {
-        let kind: UInt16
-        let pid: UInt32
-        let tid: UInt32
-        let content: Int
-    }
-
     /// What the old programs saw of one thread and one file or program.
     fileprivate struct Seen {
         var times: [UInt64] = []
@@ -33,58 +26,95 @@ final class Overlap {
     /// Boot time until which the old programs saw everything for certain. Then they are detached one after the other, which takes
     /// its time: some still see what others miss.
     private let certain: UInt64
-    private var seen: [Key: Seen] = [:]
-    /// - Parameters:
-    ///   - window: what the old programs recorded.
-    ///   - attached: boot time from which on the new programs were attached.
-    init(_ window: Window, attached: UInt64) {
+    /// Boot time from which on they saw nothing any more.
+    let end: UInt64
+    private var seen: [UInt64: Seen] = [:]
+
+    /// What the window's ledger and records tell of the programs before those of this generation; nil where there were none that
+    /// those took over from. What was found to be double since then is found again, in its order.
+    convenience init?(goingOn window: Window, generation: UInt64) {
+        guard let takeOver = window.ledger.takeOver, takeOver.generation == generation else { return nil }
+        self.init(window, takeOver)
+        for segment in window.segments where segment >= takeOver.segment {
+            _ = unsafe window.walk(segment) { header, bytes, _ in
+                if header.kind == RecordKind.double { unsafe count(bytes.load(as: ebee_double.self)) }
+            }
+        }
+    }
+
+    private init(_ window: Window, _ takeOver: TakeOver) {
+        end = takeOver.time &+ 1_000_000_000
+        let attached = takeOver.attached
         // What the window gave up meanwhile they saw, and it is no pause.
         let from = max(attached, window.coveredSince)
         certain = max(from, attached &+ Self.length)
-        var end = certain
-        for segment in window.segments where window.lastTime(of: segment) >= attached {
+        var last = certain
+        for segment in window.segments where segment < takeOver.segment && window.lastTime(of: segment) >= attached {
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 guard header.sequence != 0, header.time >= attached, let key = unsafe key(header, bytes) else { return }
                 seen[key, default: Seen()].times.append(header.time)
-                end = max(end, header.time)
+                last = max(last, header.time)
             }
         }
-        for key in seen.keys { seen[key]?.findPause(from: from, to: end) }
+        for key in seen.keys { seen[key]?.findPause(from: from, to: last) }
     }
 
-    /// Whether the old programs saw this event of the new ones, which come here in their order.
-    func takes(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        if let key = unsafe key(header, bytes), let known = seen[key] {
-            if header.time < known.pause { return true }
+    /// Whether the old programs saw this event of the new ones, which come here in their order: if so, what it is known by.
+    func takes(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> UInt64? {
+        guard let key = unsafe key(header, bytes) else { return nil }
+        if let known = seen[key] {
+            if header.time < known.pause { return key }
             if known.next < known.times.count {
                 seen[key]?.next += 1
-                return true
+                return key
             }
         }
-        return header.time < certain && certain - header.time > Self.reach
+        return header.time < certain && certain - header.time > Self.reach ? key : nil
     }
 
-    /// What is the same in both records, also where one program knows more of the file than the other.
-    private func key(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> Key? {
-        var content = Hasher()
+    /// Does what `takes` did when it found this.
+    private func count(_ double: ebee_double) {
+        guard let known = seen[double.key], double.header.time >= known.pause, known.next < known.times.count else {
+            return
+        }
+        seen[double.key]?.next += 1
+    }
+
+    /// What is the same in both records, also where one program knows more of the file than the other; in short (FNV-1a, 64 bits), and
+    /// the same in the next process.
+    private func key(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> UInt64? {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func add(_ bytes: some Sequence<UInt8>) {
+            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        func add(_ number: some FixedWidthInteger) {
+            let number = UInt64(truncatingIfNeeded: number)
+            for shift in stride(from: 0, to: 64, by: 8) {
+                add(CollectionOfOne(UInt8(truncatingIfNeeded: number >> shift)))
+            }
+        }
         let span = unsafe bytes.bytes
+        add(header.kind)
+        add(header.pid)
+        add(header.tid)
         switch header.kind {
         case RecordKind.exec:
             guard let record = try? ProcessRecord(span) else { return nil }
-            content.combine(record.fixed.start)
-            content.combine(record.fixed.result)
+            add(record.fixed.start)
+            add(record.fixed.result)
             // Not the arguments: how much of them is kept may have been set anew.
-            content.combine(span.copy(record.executable))
-            content.combine(span.copy(record.interpreter))
+            add(record.executable.count)
+            add(span.copy(record.executable))
+            add(span.copy(record.interpreter))
         case RecordKind.delete:
             guard let record = try? DeleteRecord(span) else { return nil }
-            content.combine(record.fixed.start)
-            content.combine(record.fixed.result)
-            content.combine(record.fixed.how)
-            content.combine(record.path(in: span))
+            add(record.fixed.start)
+            add(record.fixed.result)
+            add(record.fixed.how)
+            add(record.path(in: span) ?? [])
         default: return nil
         }
-        return Key(kind: header.kind, pid: header.pid, tid: header.tid, content: content.finalize())
+        return hash
     }
 }
 

@@ -67,10 +67,9 @@ public final class Recorder {
     private var counted: [ebee_account]
     private var unpublished = 0
     /// The first record of the ring may be one that the process before this one took and could not tell the ring any more.
-    private var retaken: RecordHeader?
+    private var retaken: Window.Writer.Taken?
     /// What other programs recorded before those whose records come now; see `begin(generation:attached:)`.
     private var overlap: Overlap?
-    private var overlapEnd: UInt64 = 0
     /// What was marked as lost.
     public let losses = LossCount()
     /// How fast events came of late.
@@ -93,6 +92,7 @@ public final class Recorder {
         for segment in window.segments {
             _ = unsafe window.walk(segment) { unsafe self.remember($0, $1, $2) }
         }
+        overlap = Overlap(goingOn: window, generation: writer.generation)
     }
 
     /// Which programs gave the sequence numbers that the window knows: counted up whenever others are attached.
@@ -105,13 +105,23 @@ public final class Recorder {
     /// - Parameter attached: boot time from which on they were attached, where others were until now, and at least until
     ///   `attachedTogether` later: an event that both saw stays once.
     public func begin(generation: UInt64, attached: UInt64?) {
+        let window = writer.window
+        // First, and of no effect until the generation is that.
+        window.ledger.takeOver = attached.map {
+            TakeOver(
+                generation: generation, attached: $0, time: Clock.boot(), segment: writer.checkpointSegment)
+        }
         writer.begin(generation: generation)
         counted = Array(repeating: ebee_account(), count: counted.count)
         losses.set(writer)
         retaken = nil
-        overlap = attached.map { Overlap(writer.window, attached: $0) }
-        // The old programs are detached: what comes a second later they can't have seen.
-        overlapEnd = Clock.boot() + 1_000_000_000
+        overlap = Overlap(goingOn: window, generation: generation)
+    }
+
+    /// Between these boot times nobody recorded, so that nobody knows how many events there were.
+    public func markRestart(from: UInt64, to: UInt64) {
+        mark(0, from: min(from, to), to: to, why: EBEE_RESTART, lane: counted.count - 1)
+        publish()
     }
 
     /// Goes through what another window remembers as if it came now; the counts of the programs stay as they are there.
@@ -129,6 +139,7 @@ public final class Recorder {
         writer.take(countsOf: last)
         counted = Self.accounts(writer.lanes)
         retaken = last.resumed
+        overlap = Overlap(goingOn: old, generation: last.generation)
         losses.set(writer)
         let window = writer.window
         window.recordingSince = old.coveredSince
@@ -136,6 +147,7 @@ public final class Recorder {
             let behind = old.end.ordinal &- bookmark.ordinal
             let end = window.end.ordinal
             bookmark.ordinal = end > behind ? end - behind : 0
+            bookmark.position = 0
             window.bookmark = bookmark
         }
     }
@@ -163,7 +175,7 @@ public final class Recorder {
         }
         if let first = retaken {
             retaken = nil
-            if first.sequence == header.sequence, first.lane == header.lane, first.time == header.time { return }
+            if first == Window.Writer.Taken(header) { return }
         }
         if header.sequence != 0 {
             follow(header)
@@ -187,14 +199,21 @@ public final class Recorder {
     /// Whether this event is in the window already, as the programs before these saw it.
     private func isDouble(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let overlap else { return false }
-        if unsafe overlap.takes(header, bytes) {
-            writer.skip(header)
+        // The old programs are detached: what comes so late they can't have seen.
+        if header.time > overlap.end {
+            self.overlap = nil
+        } else if let key = unsafe overlap.takes(header, bytes) {
+            var double = ebee_double()
+            double.header = header
+            double.header.size = UInt32(MemoryLayout<ebee_double>.size)
+            double.header.kind = RecordKind.double
+            double.header.sequence = 0
+            double.sequence = header.sequence
+            double.key = key
+            _ = unsafe withUnsafeBytes(of: &double) { unsafe writer.append($0, time: header.time) }
+            writer.commit()
             losses.add(earlier: -1)
             return true
-        }
-        if header.time > overlapEnd {
-            self.overlap = nil
-            writer.checkpoint()
         }
         return false
     }
@@ -214,25 +233,33 @@ public final class Recorder {
         writer.ring()
     }
 
-    /// Now and then, when the ring is empty: gives up what is too old, and finds events that were lost without a later one to
-    /// show the gap. `accounts` is by lane, as the kernel has them now; they count from the next look on, when
-    /// what was under way has arrived. `skipped` are events that the kernel did not show to the programs, on whatever lane.
-    public func settle(accounts: (Int) -> ebee_account, skipped: UInt64 = 0, now: UInt64) {
+    /// Now and then: gives up what is too old, and finds events that were lost without a later one to show the gap.
+    /// - Parameters:
+    ///   - accounts: by lane, as the kernel has them now; they count from the next look on, when what was under way has arrived.
+    ///   - skipped: events that the kernel did not show to the programs, on whatever lane.
+    ///   - hasArrived: all that was in the ring at the last look was taken. What a record that is still being written holds up is
+    ///     not lost.
+    ///   - isLast: nothing more will come, of what is in the ring neither.
+    public func settle(
+        accounts: (Int) -> ebee_account, skipped: UInt64 = 0, hasArrived: Bool = true, isLast: Bool = false, now: UInt64
+    ) {
         var isMarked = false
         for lane in counted.indices.dropLast() {
             let account = accounts(lane)
-            let known = counted[lane]
+            let known = isLast ? account : counted[lane]
             let own = writer.lanes[lane]
             // Both must say so: the sequence, that events are missing behind the newest one that came; the count, that they
             // found the ring full. One alone may be a record that is still being written.
             let missing = known.sequence > own.sequence ? known.sequence - own.sequence : 0
             let full = min(missing, known.lost > own.full ? known.lost - own.full : 0)
-            if full > 0 {
+            if full > 0, hasArrived {
                 mark(full, from: own.time, to: now, why: EBEE_RING_FULL, lane: lane)
                 isMarked = true
             }
-            if account.missed > own.missed {
-                mark(account.missed - own.missed, from: own.time, to: now, why: EBEE_MISSED, lane: lane)
+            let missed = account.missed > own.missed ? account.missed - own.missed : 0
+            let unread = isLast ? missing - full : 0
+            if missed + unread > 0 {
+                mark(missed + unread, from: own.time, to: now, why: EBEE_MISSED, lane: lane)
                 isMarked = true
             }
             counted[lane] = account

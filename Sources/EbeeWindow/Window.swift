@@ -26,6 +26,8 @@ public final class Window: Sendable {
     /// No record is longer, so that a batch and a segment always hold one.
     public static let recordLimit = Int(EBEE_RECORD_MAX)
     static let headerBytes = 64
+    /// Records are almost, not exactly, in the order of time: in nanoseconds, how far they may be apart from it.
+    public static let disorder: UInt64 = 1_000_000_000
 
     /// Of each segment.
     public let segmentBytes: Int
@@ -134,14 +136,7 @@ public final class Window: Sendable {
     }
 
     /// Boot time from which on every event is in the window still, or is marked as lost.
-    public var coveredSince: UInt64 {
-        let state = self.state
-        if state.evicted == 0 { return recordingSince }
-        if let oldest = state.oldest { return max(recordingSince, oldest) }
-        // All that there was has been given up for its age.
-        let now = Clock.boot()
-        return max(recordingSince, now > maximumAge ? now - maximumAge : 0)
-    }
+    public var coveredSince: UInt64 { max(recordingSince, ledger.evictedUntil.load() &+ 1) }
 
     /// How far the reader has come that outlives the process; one thread sets it.
     public var bookmark: Bookmark? {
@@ -186,7 +181,16 @@ public final class Window: Sendable {
         /// Of the programs that give the sequence numbers.
         private(set) var generation: UInt64
         /// The newest event of the newest segment, as the writer found it: the ring may hold it still.
-        let resumed: RecordHeader?
+        let resumed: Taken?
+
+        /// An event that was taken from the ring, by what tells it apart.
+        struct Taken: Equatable {
+            var lane: UInt16
+            var sequence: UInt64
+            var time: UInt64
+
+            init(_ header: RecordHeader) { (lane, sequence, time) = (header.lane, header.sequence, header.time) }
+        }
 
         init(_ window: Window) {
             self.window = window
@@ -195,12 +199,16 @@ public final class Window: Sendable {
             (lanes, generation) = window.ledger.load(segment: segment)
             events = unsafe window.header(segment).pointee.firstOrdinal
             var lanes = self.lanes
-            var (events, last) = (self.events, RecordHeader?.none)
+            var (events, last) = (self.events, Taken?.none)
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 unsafe Self.note(header, bytes, &lanes)
-                if header.sequence == 0 { return }
-                events += 1
-                last = header
+                if header.sequence != 0 {
+                    events += 1
+                    last = Taken(header)
+                } else if header.kind == RecordKind.double {
+                    last = Taken(header)
+                    last?.sequence = unsafe bytes.load(as: ebee_double.self).sequence
+                }
             }
             self.lanes = lanes
             self.events = events
@@ -217,10 +225,12 @@ public final class Window: Sendable {
         private static func note(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ lanes: inout [LaneState]) {
             let lane = Int(header.lane)
             guard lane < lanes.count else { return }
-            if header.sequence != 0 {
+            let sequence =
+                header.kind == RecordKind.double ? unsafe bytes.load(as: ebee_double.self).sequence : header.sequence
+            if sequence != 0 {
                 // One that was overtaken on its way into the ring is already marked as lost.
-                guard header.sequence > lanes[lane].sequence else { return }
-                lanes[lane].sequence = header.sequence
+                guard sequence > lanes[lane].sequence else { return }
+                lanes[lane].sequence = sequence
                 lanes[lane].time = header.time
             } else if header.kind == RecordKind.lost {
                 let mark = unsafe bytes.load(as: ebee_lost.self)
@@ -279,21 +289,20 @@ public final class Window: Sendable {
         /// Wakes readers.
         func ring() { window.doorbell.ring() }
 
-        /// Knows of an event that is not stored; `checkpoint` makes that last.
-        mutating func skip(_ header: RecordHeader) {
-            let lane = Int(header.lane)
-            if lane < lanes.count, header.sequence > lanes[lane].sequence { lanes[lane].sequence = header.sequence }
-        }
-
         /// Makes what is known of the lanes last, apart from what the records tell.
-        mutating func checkpoint() {
-            if Int(position) % window.segmentBytes == Window.headerBytes {
+        private mutating func checkpoint() {
+            if segment == checkpointSegment {
                 // Nothing stands on the one in force.
                 window.ledger.save(lanes, generation: generation, segment: segment)
             } else {
                 advance()
                 commit()
             }
+        }
+
+        /// The segment that would begin with a checkpoint that is made now.
+        var checkpointSegment: UInt64 {
+            Int(position) % window.segmentBytes == Window.headerBytes ? segment : segment + 1
         }
 
         /// From now on, other programs give the sequence numbers: from 1.
@@ -343,6 +352,15 @@ public final class Window: Sendable {
 
     /// Readers must see the new bound before the segment's memory changes: hence the full barrier.
     private func evict(before segment: UInt64) {
+        // What was given up for its age may be more than the row of segments asks for.
+        var given = ledger.oldestSegment.load()
+        guard segment > given else { return }
+        var last = ledger.evictedUntil.load()
+        while given < segment {
+            last = max(last, lastTime(of: given))
+            given += 1
+        }
+        ledger.evictedUntil.store(last)
         ledger.oldestSegment.storeFirst(segment)
         ebee_fence()
     }
@@ -373,6 +391,11 @@ public final class Window: Sendable {
         public internal(set) var position: UInt64
         /// How many events came before it since the stream began.
         public internal(set) var ordinal: UInt64
+        /// A place that was found before; nothing is asked of it until it is read at.
+        public init(position: UInt64, ordinal: UInt64) {
+            self.position = position
+            self.ordinal = ordinal
+        }
     }
 
     /// What a reader found at its cursor.
@@ -403,26 +426,33 @@ public final class Window: Sendable {
         }
     }
 
-    /// Behind the first `ordinal` events of the stream. Where some of those behind it were given up, it stands where they were, so
-    /// that they count as missed by whoever reads from there.
-    public func cursor(ordinal: UInt64) -> Cursor {
+    /// Where a reader of before stood. Where some of the events behind it were given up, it stands where they were, so that they
+    /// count as missed by whoever reads from there.
+    public func cursor(_ bookmark: Bookmark) -> Cursor {
         var cursor = start
-        guard ordinal >= cursor.ordinal else { return Cursor(position: 0, ordinal: ordinal) }
+        guard bookmark.ordinal >= cursor.ordinal else { return Cursor(position: 0, ordinal: bookmark.ordinal) }
         for segment in segments {
-            guard let next = self.cursor(segment: segment), next.ordinal <= ordinal else { break }
+            guard let next = self.cursor(segment: segment), next.ordinal <= bookmark.ordinal else { break }
+            // Marks at the end of a segment belong to what is before the first event of the next.
+            if next.ordinal == bookmark.ordinal, next.position > bookmark.position { break }
             cursor = next
         }
         let batch = Batch()
-        while cursor.ordinal < ordinal, case .records = read(batch, at: &cursor) {
-            while cursor.ordinal < ordinal, batch.take(moving: &cursor, { _, _, _ in }) != nil {}
+        func isBefore(_ record: RecordHeader, _ cursor: Cursor) -> Bool {
+            cursor.ordinal < bookmark.ordinal || record.sequence == 0 && cursor.position < bookmark.position
+        }
+        while case .records = read(batch, at: &cursor) {
+            while let record = batch.next {
+                guard isBefore(record, cursor) else { return cursor }
+                _ = batch.take(moving: &cursor) { _, _, _ in }
+            }
         }
         return cursor
     }
 
-    /// Before the first segment that can hold a record of boot time `time` or later. Records are almost, not exactly, in order
-    /// of time, so a second is taken off.
+    /// Before the first segment that can hold a record of boot time `time` or later.
     public func cursor(since time: UInt64) -> Cursor {
-        let time = time > 1_000_000_000 ? time - 1_000_000_000 : 0
+        let time = time > Self.disorder ? time - Self.disorder : 0
         var cursor = start
         let newest = ledger.head.load() / UInt64(segmentBytes)
         while cursor.position / UInt64(segmentBytes) < newest {
@@ -515,23 +545,25 @@ public final class Window: Sendable {
 
     /// A look at it, as it is now.
     public var state: State {
-        let end = self.end
+        // In this order, so that the end is behind the start.
         let start = self.start
+        let end = self.end
         let oldest = unsafe header(start.position / UInt64(segmentBytes)).pointee
         let newest = newestTime
         return State(
             capacityBytes: segmentBytes * segmentCount, usedBytes: Int(end.position - start.position),
             events: end.ordinal &- start.ordinal,
-            evicted: start.ordinal, oldest: oldest.firstTime == 0 ? nil : oldest.firstTime,
-            newest: newest == 0 ? nil : newest)
+            evicted: start.ordinal, oldest: oldest.firstTime == 0 ? nil : oldest.firstTime, newest: newest)
     }
 
-    private var newestTime: UInt64 {
+    /// Boot time of the newest record; nil while there is none.
+    public var newestTime: UInt64? {
         var segment = ledger.head.load() / UInt64(segmentBytes)
         // A segment that was begun because of its age may still be empty.
         while true {
             let last = unsafe header(segment).pointee.lastTime
-            if last != 0 || segment == ledger.oldestSegment.load() { return last }
+            if last != 0 { return last }
+            if segment <= ledger.oldestSegment.load() { return nil }
             segment -= 1
         }
     }

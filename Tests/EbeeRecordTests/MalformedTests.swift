@@ -53,7 +53,7 @@ import Testing
         try Self.readAll(fields.bytes)
     }
 
-    @Test(arguments: [0, 6, 7, 0x100, 0xffff] as [UInt16])
+    @Test(arguments: [0, 7, 8, 0x100, 0xffff] as [UInt16])
     func kindThatThereIsNot(kind: UInt16) {
         var bytes = ProcessFields().bytes
         bytes.put(kind, at: 4)
@@ -61,7 +61,7 @@ import Testing
     }
 
     /// Each kind, one word shorter than its struct.
-    @Test(arguments: [(1, 168), (2, 56), (3, 160), (4, 168), (5, 64)] as [(UInt16, Int)])
+    @Test(arguments: [(1, 168), (2, 56), (3, 160), (4, 168), (5, 64), (6, 48)] as [(UInt16, Int)])
     func shorterThanItsStruct(kind: UInt16, size: Int) {
         var bytes = [UInt8](repeating: 0, count: size)
         bytes.put(kind, at: 4)

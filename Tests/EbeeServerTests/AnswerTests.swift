@@ -3,6 +3,7 @@ import EbeeProtocol
 import EbeeRecord
 import EbeeTestSupport
 import EbeeWindow
+import Synchronization
 import Testing
 
 @testable import EbeeServer
@@ -11,16 +12,16 @@ import Testing
     private let id = RequestID.integer(1)
 
     private func forward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
-        var answer = ForwardAnswer(id, recent, streams.map(\.source))
+        var answer = ForwardAnswer(Question(id, recent, streams.map(\.source)))
         return try run(&answer, between: between)
     }
 
     private func backward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
         if recent.reverse {
-            var answer = ReverseAnswer(id, recent, streams.map(\.source))
+            var answer = ReverseAnswer(Question(id, recent, streams.map(\.source)), limit: recent.limit ?? .max)
             return try run(&answer, between: between)
         }
-        var answer = NewestAnswer(id, recent, limit: recent.limit ?? .max, streams.map(\.source))
+        var answer = NewestAnswer(Question(id, recent, streams.map(\.source)), limit: recent.limit ?? .max)
         return try run(&answer, between: between)
     }
 
@@ -50,7 +51,7 @@ import Testing
 
     @Test func everyLineCarriesTheRequest() throws {
         let (exec, deletes) = try two()
-        var answer = ForwardAnswer(.string("q\"1"), Recent(), [exec.source, deletes.source])
+        var answer = ForwardAnswer(Question(.string("q\"1"), Recent(), [exec.source, deletes.source]))
         let lines = try run(&answer)
         #expect(lines.events.count == 10 && lines.events.allSatisfy { $0["id"]?.string == "q\"1" })
         #expect(lines.done?.matched == 10)
@@ -126,14 +127,16 @@ import Testing
     @Test func evictedBeforeTheQuestion() throws {
         let stream = try Stream("exec", bytes: 1)
         for number in 1...100 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
-        let oldest = try #require(stream.window.state.oldest)
+        // Behind the last one that was given up.
+        let covered = stream.window.coveredSince
+        #expect(covered == stream.time(Double(stream.window.state.evicted)) + 1)
         let all = try forward(Recent(), stream)
         #expect(all.done?.complete == true && all.done?.lost == 0, "all that is there was asked for")
-        #expect(abs((all.done?.from ?? 0) - Clock.wall(boot: oldest)) < 2_000_000)
+        #expect(abs((all.done?.from ?? 0) - Clock.wall(boot: covered)) < 2_000_000)
         #expect(all.shape.last == 100 && all.shape.count < 50)
         let since = try forward(Recent(since: stream.wall(0.5)), stream)
         #expect(since.done?.complete == false)
-        #expect(abs((since.done?.from ?? 0) - Clock.wall(boot: oldest)) < 2_000_000)
+        #expect(abs((since.done?.from ?? 0) - Clock.wall(boot: covered)) < 2_000_000)
     }
 
     /// Everything is too old and gone: the answer must not claim that nothing happened.
@@ -196,7 +199,137 @@ import Testing
         }
     }
 
+    /// What a limited question found is given up before it is written: in one of two streams.
+    @Test func whatWasFoundIsGivenUp() throws {
+        let exec = try Stream("exec", bytes: 1)
+        let deletes = try Stream("delete")
+        for number in 1...20 as ClosedRange<UInt32> {
+            exec.execution(2 * number - 1, at: Double(2 * number - 1), padding: 20_000)
+            deletes.deletion(2 * number, at: Double(2 * number))
+        }
+        var rounds = 0
+        let lines = try backward(Recent(limit: 12), exec, deletes) {
+            rounds += 1
+            guard rounds == 1 else { return }
+            for number in 100...199 as ClosedRange<UInt32> {
+                exec.execution(number, at: Double(number), padding: 20_000)
+            }
+        }
+        #expect(lines.shape == [-6, 30, 32, 34, 36, 38, 40] || lines.shape.sorted() == [-6, 30, 32, 34, 36, 38, 40])
+        let done = try #require(lines.done)
+        #expect(!done.complete && done.lost == 6 && done.matched == 6)
+    }
+
+    /// The oldest is given up while the newest are looked for: only who needed it is told.
+    @Test func whatIsGivenUpBehindALimit() throws {
+        for (limit, isMissed) in [(3, false), (1000, true)] {
+            for recent in [Recent(limit: limit), Recent(limit: limit, reverse: true)] {
+                let stream = try Stream("exec", bytes: 1)
+                for number in 1...20 as ClosedRange<UInt32> {
+                    stream.execution(number, at: Double(number), padding: 20_000)
+                }
+                let question = Question(id, recent, [stream.source])
+                // One more segment.
+                let segment = stream.window.segments.upperBound
+                var next: UInt32 = 21
+                while stream.window.segments.upperBound == segment {
+                    stream.execution(next, at: Double(next), padding: 20_000)
+                    next += 1
+                }
+                var lines: Lines
+                if recent.reverse {
+                    var answer = ReverseAnswer(question, limit: limit)
+                    lines = try run(&answer)
+                } else {
+                    var answer = NewestAnswer(question, limit: limit)
+                    lines = try run(&answer)
+                }
+                let done = try #require(lines.done)
+                let lost = try #require(done.lost)
+                #expect(done.complete != isMissed && (lost > 0) == isMissed)
+                let events = lines.shape.filter { $0 > 0 }
+                #expect(done.matched == Int64(events.count) && events.max() == 20)
+                if isMissed {
+                    #expect(lines.shape.filter { $0 < 0 } == [-lost] && lost + done.matched == 20)
+                    #expect(lines.shape.first == (recent.reverse ? 20 : -lost))
+                }
+            }
+        }
+    }
+
+    /// What the window gives up behind the question's end, or behind what it asks about, is not missed.
+    @Test func whatIsGivenUpLaterIsNotMissed() throws {
+        let stream = try Stream("exec", bytes: 1)
+        for number in 1...20 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let held = Int64(stream.window.state.events)
+        var answer = ForwardAnswer(Question(id, Recent(), [stream.source]))
+        for number in 21...200 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let lines = try run(&answer)
+        #expect(lines.shape == [-held] && lines.done?.lost == held)
+    }
+
+    /// Records are almost in the order of time: what was given up decides from when on all is there.
+    @Test func coveredBehindWhatWasGivenUp() throws {
+        let stream = try Stream("exec", bytes: 1)
+        var number: UInt32 = 0
+        while stream.window.state.evicted == 0 {
+            number += 1
+            stream.execution(number, at: Double(number) - (number % 2 == 0 ? 1.5 : 0), padding: 20_000)
+        }
+        let evicted = stream.window.state.evicted
+        let newest =
+            (1...evicted).map { (number: UInt64) -> Double in Double(number) - (number % 2 == 0 ? 1.5 : 0) }.max() ?? 0
+        #expect(stream.window.coveredSince == stream.time(newest) + 1)
+    }
+
+    // MARK: - What is on its way
+
+    @Test func whatIsOnItsWayIsWaitedFor() async throws {
+        let stream = try Stream("exec")
+        stream.execution(1, at: 1)
+        let looks = Counter()
+        let late = Source(event: "exec", stream: "exec", window: stream.window, arrival: { { looks.next() >= 2 } })
+        #expect(try await Source.haveArrived([stream.source, late], patience: .seconds(60)))
+        #expect(looks.next() == 3)
+        let never = Source(event: "exec", stream: "exec", window: stream.window, arrival: { { false } })
+        #expect(try await !Source.haveArrived([stream.source, never], patience: .milliseconds(20)))
+    }
+
+    @Test func whatHasNotArrivedIsNotAnsweredFor() throws {
+        let (exec, deletes) = try two()
+        for recent in [Recent(), Recent(limit: 100), Recent(reverse: true)] {
+            let question = Question(id, recent, [exec.source, deletes.source], isLate: true)
+            let lines: Lines
+            if recent.reverse {
+                var answer = ReverseAnswer(question, limit: .max)
+                lines = try run(&answer)
+            } else if let limit = recent.limit {
+                var answer = NewestAnswer(question, limit: limit)
+                lines = try run(&answer)
+            } else {
+                var answer = ForwardAnswer(question)
+                lines = try run(&answer)
+            }
+            let done = try #require(lines.done)
+            #expect(!done.complete && done.late && done.lost == 0 && done.matched == 10)
+            // The newest execution is the 9th; what came after it on that stream isn't known.
+            #expect(abs(done.to - Clock.wall(boot: exec.time(9))) < 2_000_000)
+        }
+    }
+
     // MARK: - Tail
+
+    /// The backlog is given up while it is looked for.
+    @Test func aBacklogThatIsGivenUp() throws {
+        let stream = try Stream("exec", bytes: 1)
+        for number in 1...10 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let held = Int64(stream.window.state.events)
+        var answer = TailAnswer(id, Tail(backlog: 1000), [stream.source])
+        for number in 11...110 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
+        let shape = try run(&answer).shape
+        #expect(shape.first == -held, "of the backlog")
+        #expect(shape.filter { $0 < 0 }.reduce(0, -) + Int64(shape.count { $0 > 0 }) == held + 100)
+    }
 
     @Test func tail() throws {
         let (exec, deletes) = try two()
@@ -254,13 +387,13 @@ import Testing
         var lines = Lines()
         var writer = JSONWriter()
         if recent.reverse {
-            var answer = ReverseAnswer(id, recent, sources)
+            var answer = ReverseAnswer(Question(id, recent, sources), limit: recent.limit ?? .max)
             while answer.step(&writer) == .more {}
         } else if let limit = recent.limit {
-            var answer = NewestAnswer(id, recent, limit: limit, sources)
+            var answer = NewestAnswer(Question(id, recent, sources), limit: limit)
             while answer.step(&writer) == .more {}
         } else {
-            var answer = ForwardAnswer(id, recent, sources)
+            var answer = ForwardAnswer(Question(id, recent, sources))
             while answer.step(&writer) == .more {}
         }
         try lines.add(writer.bytes)
@@ -307,5 +440,16 @@ import Testing
         #expect(marks.count == 1 && marks[0]["why"]?.string == "ring_full" && marks[0]["from"] != nil)
         #expect(lines.done?.complete == false && lines.done?.matched == 2 && lines.done?.lost == nil)
         #expect(!text.contains("\"count\""))
+    }
+}
+
+/// Counts how often it is asked, from 1.
+private final class Counter: Sendable {
+    private let count = Mutex(0)
+    func next() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
     }
 }

@@ -136,6 +136,45 @@ extension KernelSuites {
             try recorder.settle()
         }
 
+        @Test("hooks that were found blind are not gone on with, and the gap is said; those that see again are")
+        func blind() throws {
+            let pinned = try Pinned()
+            let toml = pinned.configuration() + "[self_test]\nquiet_seconds = 1\n"
+            var recorder = try Recorder(toml, in: pinned.place)
+            // The log goes on too.
+            func count(_ text: String) -> Int { recorder.errors.components(separatedBy: text).count - 1 }
+            let found = "deletes: blind, as far as ebeed can tell"
+            let kept = "without a gap since before this start"
+            func blind(_ times: Int, then: () -> Void = {}) throws {
+                try recorder.freezing("ebee-deletes") { () throws in
+                    #expect(wait(seconds: 30) { count(found) == times ? true : nil } == true)
+                    then()
+                }
+            }
+            func restart() throws {
+                recorder.signal(SIGKILL)
+                _ = recorder.stop()
+                recorder = try Recorder(toml, in: pinned.place)
+            }
+            try blind(1)
+            #expect(wait(seconds: 10) { count("deletes: events come again") == 1 ? true : nil } == true)
+            try restart()
+            #expect(count(kept) == 2)
+
+            try blind(2) { recorder.signal(SIGKILL) }
+            try restart()
+            #expect(count(kept) == 3)
+            let marks = try recorder.ebeectl("recent", "deletes", "-o", "json").lines.filter {
+                $0.contains(#""event":"lost""#)
+            }
+            let mark = try Value(parsing: Array(try only(marks).utf8))
+            #expect(mark["why"] == .string("restart") && mark["count"] == nil)
+            #expect(try recorder.ebeectl("recent", "deletes").text.contains("-- deletions lost "))
+            #expect(try recorder.ebeectl("recent", "deletes", "--since", "1m", "--require-complete").status == 3)
+            try restart()
+            #expect(count(kept) == 5)
+        }
+
         @Test("the journal goes on where it was", .requiresJournald) func journal() throws {
             let pinned = try Pinned()
             let journald = try Journald()

@@ -23,6 +23,26 @@ extension KernelSuites {
             #expect(manager.next("WATCHDOG=1", seconds: 5) != nil)
         }
 
+        @Test("a question waits for what happened before it, and says what it did not get") func late() throws {
+            let recorder = try Recorder()
+            let place = try Place()
+            let file = try place.file("x")
+            try recorder.freezing("ebee-deletes") { () throws in
+                #expect(Call.unlink(file) == 0)
+                let answer = try recorder.ebeectl("recent", "deletes", "--path", file, "--require-complete")
+                #expect(answer.status == 3 && answer.lines.isEmpty)
+                #expect(answer.errorText.contains(" is still on its way"), "\(answer.errorText)")
+                #expect(try recorder.ebeectl("recent", "exec", "--require-complete").status == 0)
+                #expect(try recorder.ebeectl("recent", "deletes", "--until", "5s", "--require-complete").status == 0)
+            }
+            // At once, again and again: no question comes too early.
+            for index in 0..<200 {
+                let file = try place.file("y\(index)")
+                #expect(Call.unlink(file) == 0)
+                #expect(try recorder.recent("deletes", "--path", file).count == 1)
+            }
+        }
+
         /// Its drain stands still: all is attached, and nothing arrives.
         @Test("a stream that goes blind is noticed, and that it sees again", arguments: ["exec", "deletes"])
         func canary(_ blind: String) throws {

@@ -63,7 +63,8 @@ extension KernelSuites {
             for call in [
                 "bpf", "perf_event_open", "userfaultfd", "chroot", "unshare", "user_namespace", "process_vm_readv",
                 "kill",
-                "setuid", "setresuid", "setresgid", "open", "open_to_write", "chmod_own", "rename", "chmod",
+                "setuid", "setresuid", "setresgid", "open", "open_to_write", "utime_own", "chmod_own", "rename",
+                "chmod",
                 "chown", "inet", "netlink", "unix", "settimeofday",
             ] { #expect(freely[call] == 0, "\(call)") }
 

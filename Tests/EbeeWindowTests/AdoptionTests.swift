@@ -93,10 +93,29 @@ import Testing
         window.bookmark = Bookmark(ordinal: 4, missed: 2, missedSince: 3)
         let adopted = try adopt(window)
         #expect(adopted.bookmark == Bookmark(ordinal: 4, missed: 2, missedSince: 3))
-        var cursor = adopted.cursor(ordinal: 4)
+        var cursor = adopted.cursor(Bookmark(ordinal: 4))
         #expect(adopted.records(at: &cursor).records.map(\.header.time) == [5, 6, 7, 8, 9, 10])
-        cursor = adopted.cursor(ordinal: 10)
+        cursor = adopted.cursor(Bookmark(ordinal: 10))
         #expect(adopted.records(at: &cursor).records.isEmpty)
+    }
+
+    /// A mark behind the last event is dealt with, or not, as that is: also where a segment ends between the two.
+    @Test func bookmarksAmongMarks() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        recorder.record(execution(1, time: 1))
+        var positions: [Window.Cursor] = []
+        for round in 1...6000 as ClosedRange<UInt64> {
+            if round % 7 == 0 { recorder.record(execution(round / 7 + 1, time: round)) }
+            recorder.settle(sequences: [round / 7 + 1, 0], missed: [0, round], now: round)
+            positions.append(window.end)
+        }
+        try #require(window.segments.count > 2)
+        for cursor in positions.suffix(1500) {
+            let found = window.cursor(Bookmark(ordinal: cursor.ordinal, position: cursor.position))
+            var (expected, read) = (cursor, found)
+            #expect(window.records(at: &read).records.count == window.records(at: &expected).records.count)
+        }
     }
 
     @Test func aBookmarkBehindWhatWasGivenUp() throws {
@@ -105,7 +124,7 @@ import Testing
         for time in 1...3000 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
         let evicted = window.state.evicted
         try #require(evicted > 100)
-        var cursor = window.cursor(ordinal: 40)
+        var cursor = window.cursor(Bookmark(ordinal: 40))
         let read = window.records(at: &cursor)
         #expect(read.evicted == evicted - 40)
         #expect(read.records.count == 3000 - Int(evicted))
@@ -184,6 +203,32 @@ import Testing
         #expect(adopted.lost.events == 0)
     }
 
+    /// The same, with a process that is killed again and again meanwhile, also before it could tell the ring what it took.
+    @Test("killed while other programs take over: each event once", arguments: 1...20)
+    func killedMeanwhile(seed: UInt64) throws {
+        var random = SeededGenerator(seed)
+        var window = try Window(name: "test", bytes: 16 << 20, maximumAge: .max / 2, lanes: 2, doorbell: Doorbell())
+        var recorder = Recorder(window)
+        window.recordingSince = 1
+        let attached: UInt64 = 1_000_000_000
+        let times = (0..<2000).map { attached + UInt64($0 / 5) * 900_000 + UInt64($0 % 5) * 20_000 }
+        let seen = Int.random(in: 600..<1900, using: &random)
+        for (index, time) in times[..<seen].enumerated() { recorder.record(execution(UInt64(index) + 1, time: time)) }
+        recorder.begin(generation: 1, attached: attached)
+        for (index, time) in times.enumerated() {
+            let bytes = execution(UInt64(index) + 1, lane: 1, time: time + 30_000)
+            recorder.record(bytes)
+            guard Int.random(in: 0..<50, using: &random) == 0 else { continue }
+            window = try adopt(window)
+            recorder = Recorder(window)
+            #expect(recorder.generation == 1)
+            if Bool.random(using: &random) { recorder.record(bytes) }
+        }
+        #expect(window.end.ordinal == UInt64(times.count))
+        #expect(recorder.lost.events == 0)
+        #expect(recorder.lost.earlier == 0, "the programs that are attached counted what the others had seen")
+    }
+
     /// Programs are detached one after the other. What one of them still sees says nothing of what another one sees no more.
     @Test func detachedOneByOne() throws {
         let window = try Window.small()
@@ -205,7 +250,7 @@ import Testing
         recorder.record(deletion(2, time: attached + 300_000_000, how: EBEE_UNLINK))
         recorder.record(deletion(3, time: attached + 400_000_000, how: EBEE_RENAME))
         #expect(window.end.ordinal - before == 1)
-        #expect(window.all.last?.header.time == attached + 300_000_000)
+        #expect(window.all.last { $0.deletion != nil }?.header.time == attached + 300_000_000)
     }
 
     @Test func whatIsNoWindow() throws {

@@ -80,6 +80,33 @@ import Testing
         #expect(window.all.count == 1 && recorder.lost.events == 0)
     }
 
+    /// The ring is full behind a record that is still being written: which are lost shows when it is read.
+    @Test func whatIsHeldUpIsNotLost() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        for now in [100, 200, 300] as [UInt64] {
+            recorder.settle(sequences: [9], lost: [2], hasArrived: false, now: now)
+            #expect(recorder.lost.events == 0)
+        }
+        // 3 and 7 found it full.
+        for sequence in [1, 2, 4, 5, 6, 8, 9] as [UInt64] { recorder.record(execution(sequence, time: 90 + sequence)) }
+        recorder.settle(sequences: [9], lost: [2], now: 400)
+        recorder.settle(sequences: [9], lost: [2], now: 500)
+        #expect(recorder.lost.events == 2)
+        #expect(window.all.map(\.header.sequence) == [1, 2, 0, 4, 5, 6, 0, 8, 9])
+    }
+
+    /// The programs are gone, and what holds up their ring stays.
+    @Test func whatIsNeverReadIsLost() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        recorder.record(execution(1, time: 90))
+        recorder.settle(sequences: [9], lost: [2], hasArrived: false, now: 100)
+        recorder.settle(sequences: [9], lost: [2], isLast: true, now: 200)
+        #expect(window.all.compactMap(\.lost).map(\.count) == [2, 6])
+        #expect(recorder.lost.events == 8 && recorder.lost.missed == 6)
+    }
+
     @Test func missedEvents() throws {
         let window = try Window.small()
         let recorder = Recorder(window)

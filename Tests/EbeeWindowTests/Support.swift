@@ -65,14 +65,17 @@ extension Recorder {
     func record(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe record($0) } }
 
     /// Compares with the kernel's count: by lane, how many events there were, and how many of them found the ring full.
-    func settle(sequences: [UInt64], lost: [UInt64] = [], missed: [UInt64] = [], now: UInt64) {
+    func settle(
+        sequences: [UInt64], lost: [UInt64] = [], missed: [UInt64] = [], hasArrived: Bool = true, isLast: Bool = false,
+        now: UInt64
+    ) {
         settle(
             accounts: { lane in
                 ebee_account(
                     sequence: lane < sequences.count ? sequences[lane] : 0, lost: lane < lost.count ? lost[lane] : 0,
                     missed: lane < missed.count ? missed[lane] : 0, unjoined: 0,
                     padding: (0, 0, 0, 0))
-            }, now: now)
+            }, hasArrived: hasArrived, isLast: isLast, now: now)
     }
 }
 

@@ -82,7 +82,7 @@ import Glibc
     reader.read(window)
     _ = window.state
     _ = window.coveredSince
-    _ = window.bookmark.map { window.cursor(ordinal: $0.ordinal) }
+    _ = window.bookmark.map { window.cursor($0) }
     _ = window.cursor(since: 1 << 32)
     guard let larger = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell()) else {
         return

@@ -118,6 +118,7 @@ static void tries(void)
     TRY("open", 1, SYS_openat, AT_FDCWD, foreign_file, O_RDONLY | O_CLOEXEC);
     TRY("chmod", 0, SYS_fchmodat, AT_FDCWD, foreign_file, 0);
     TRY("open_to_write", 1, SYS_openat, AT_FDCWD, output_file, O_WRONLY | O_CLOEXEC);
+    TRY("utime_own", 0, SYS_utimensat, AT_FDCWD, output_file, NULL, 0);
     TRY("chmod_own", 0, SYS_fchmodat, AT_FDCWD, output_file, 0600);
     TRY("rename", 0, SYS_renameat2, AT_FDCWD, output_file, AT_FDCWD, output_file, 0);
     TRY("prlimit", 0, SYS_prlimit64, foreign_process, RLIMIT_CORE, NULL, NULL);

@@ -19,13 +19,15 @@ func closingLine(_ account: Completeness, asked: Recent, clock: ReaderClock) -> 
     var reasons: [String] = []
     // The clock is read after the daemon took its own now, so what it cut off is never taken for a delay.
     let began = asked.since.map { account.from > $0.nanoseconds(now: clock.now) } ?? false
+    let isExplained = account.blind || account.late
     if let lost = account.lost {
-        if began || lost == 0 && !account.blind { reasons.append("recording began at \(from)") }
+        if began || lost == 0 && !isExplained { reasons.append("recording began at \(from)") }
         if lost > 0 { reasons.append("\(HumanUnits.count(lost, "event")) lost") }
     } else {
         // How many were lost, and whose, isn't told to those who see only their own.
-        if began || !account.blind { reasons.append(began ? "recording began at \(from)" : "some events were lost") }
+        if began || !isExplained { reasons.append(began ? "recording began at \(from)" : "some events were lost") }
     }
     if account.blind { reasons.append("ebeed was blind for a while") }
+    if account.late { reasons.append("what happened since \(to) is still on its way") }
     return "\(interval), NOT complete: \(reasons.joined(separator: ", "))"
 }
