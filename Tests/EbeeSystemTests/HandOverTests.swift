@@ -2,51 +2,51 @@ import Foundation
 import Glibc
 import Testing
 
+/// A place in memory, and a directory for pins, both of this test alone.
+final class Pinned {
+    let place: Place
+    let pins: String
+
+    init() throws {
+        place = try Place(in: "/dev/shm")
+        // Not /sys/fs/bpf: without systemd, nothing is mounted there.
+        let mount = try place.directory("bpf")
+        pins = "\(mount)/pins"
+        let mounted = try run("mount", "-t", "bpf", "bpf", mount)
+        guard mounted.status == 0 else { throw HarnessError("mount a BPF filesystem: \(mounted.errorText)") }
+    }
+
+    deinit { _ = try? run("umount", place("bpf")) }
+
+    func configuration(_ deletes: String = "", exec: String = "") -> String {
+        """
+        [handover]
+        pin = "\(pins)"
+        [exec]
+        journal = false
+        \(exec)
+        [deletes]
+        journal = false
+        \(deletes)
+
+        """
+    }
+
+    var kept: [String] {
+        get throws {
+            try run("ls", pins, place.path).lines.map(String.init).filter {
+                $0.contains("-programs-") || $0.contains("-window-")
+            }
+        }
+    }
+}
+
 extension KernelSuites {
     /// ebeed is killed, restarted, replaced: the kernel goes on recording, and the past is still there. Here hooks are pinned, as
     /// where there is no service manager; under systemd the same is left with it.
     @Suite(.requiresKernel) struct HandOver {
         /// How often it is killed; a long run has more (EBEE_KILLS=100).
         private static let kills = ProcessInfo.processInfo.environment["EBEE_KILLS"].flatMap { Int($0) } ?? 12
-
-        /// A place in memory, and a directory for pins, both of this test alone.
-        private final class Pinned {
-            let place: Place
-            let pins: String
-
-            init() throws {
-                place = try Place(in: "/dev/shm")
-                // Not /sys/fs/bpf: without systemd, nothing is mounted there.
-                let mount = try place.directory("bpf")
-                pins = "\(mount)/pins"
-                let mounted = try run("mount", "-t", "bpf", "bpf", mount)
-                guard mounted.status == 0 else { throw HarnessError("mount a BPF filesystem: \(mounted.errorText)") }
-            }
-
-            deinit { _ = try? run("umount", place("bpf")) }
-
-            func configuration(_ deletes: String = "", exec: String = "") -> String {
-                """
-                [handover]
-                pin = "\(pins)"
-                [exec]
-                journal = false
-                \(exec)
-                [deletes]
-                journal = false
-                \(deletes)
-
-                """
-            }
-
-            var kept: [String] {
-                get throws {
-                    try run("ls", pins, place.path).lines.map(String.init).filter {
-                        $0.contains("-programs-") || $0.contains("-window-")
-                    }
-                }
-            }
-        }
 
         /// What the load made, and what is told of it: each once, and nothing lost.
         private func expectAll(_ load: Finished, _ recorder: Recorder) throws {

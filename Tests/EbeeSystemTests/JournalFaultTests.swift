@@ -216,6 +216,44 @@ extension KernelSuites {
             #expect(try recorder.status()["journal", "lost"] == .integer(Int64(account.missing)))
         }
 
+        @Test("ebeed is killed with some bursts written and others not: each event is written or missing, once")
+        func killed() throws {
+            let pinned = try Pinned()
+            let journald = try Journald()
+            try journald.start()
+            let toml =
+                pinned.configuration().replacingOccurrences(of: "[deletes]\njournal = false", with: "[deletes]")
+                + "[journal]\nentries_per_second = 50\nbacklog = 100\n"
+            var recorder = try Recorder(toml, through: journald.namespace.enter, in: pinned.place)
+            let place = try Place()
+            func remove(_ count: Int) throws {
+                try must(
+                    "sh", "-c", "seq \(count) | while read i; do :>$i; rm $i; done", directory: place.path, seconds: 60)
+            }
+            // The backlog is written; what comes then is folded, and for two seconds not written.
+            try remove(250)
+            journald.signal(SIGSTOP)
+            try remove(300)
+            let isAway = try wait(seconds: 20) {
+                try recorder.status()["journal", "available"] == .bool(false) ? true : nil
+            }
+            #expect(isAway == true)
+            let before = try #require(try recorder.status()["journal"])
+            // Of the bursts, one for each process, each is one deletion, and is written as that.
+            let written = try #require(before["written"]?.integer)
+            #expect(written > 100 && written < 400, "\(before)")
+            recorder.signal(SIGKILL)
+            _ = recorder.stop()
+            journald.signal(SIGCONT)
+            recorder = try Recorder(toml, through: journald.namespace.enter, in: pinned.place)
+            #expect(recorder.errors.contains("recording deletes through") && recorder.errors.contains("without a gap"))
+            usleep(2_500_000)
+            let (recorded, account, _) = try quietAccount(journald, recorder)
+            print("killed with \(before): \(recorded) recorded: \(account)")
+            #expect(recorded >= 450 && account.missing > 0)
+            #expect(account.total == Int(recorded) && account.doubled == 0)
+        }
+
         @Test("no journald at all: said once; what waited is written when there is one") func absent() throws {
             let journald = try Journald()
             let recorder = try Recorder("", through: journald.namespace.enter)
