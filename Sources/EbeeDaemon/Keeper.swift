@@ -41,6 +41,11 @@ final class Keeper: Sendable {
         }
         left = Mutex(kept)
         guard case .pins(let pins, let files) = place else { return }
+        // Of a configuration before this one, which left things with the service manager.
+        for (name, descriptor) in kept {
+            close(descriptor)
+            ServiceManager.forget(name)
+        }
         var found = try pins.kept()
         for name in Self.fileNames {
             let access = Self.windowNames.contains(name) ? O_RDWR : O_RDONLY

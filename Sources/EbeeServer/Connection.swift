@@ -2,6 +2,7 @@ import EbeeProtocol
 import EbeeRecord
 import EbeeWindow
 import NIOCore
+import NIOExtras
 import Synchronization
 
 /// One client: its requests, several at a time, until it has no more or goes away.
@@ -58,16 +59,20 @@ final class Connection: Sendable {
 
     private func answerAll(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>) async throws {
         try await withThrowingDiscardingTaskGroup { tasks in
-            do {
-                for try await line in inbound {
-                    self.activity.received()
-                    guard let request = try await self.request(line) else { continue }
-                    self.activity.beginRequest()
-                    tasks.addTask {
-                        defer { self.activity.endRequest() }
-                        try await self.answer(request)
-                    }
+            func take(_ line: ByteBuffer) async throws {
+                self.activity.received()
+                guard let request = try await self.request(line) else { return }
+                self.activity.beginRequest()
+                tasks.addTask {
+                    defer { self.activity.endRequest() }
+                    try await self.answer(request)
                 }
+            }
+            do {
+                for try await line in inbound { try await take(line) }
+            } catch let end as NIOExtrasErrors.LeftOverBytesError {
+                // The last line needs no end.
+                try await take(end.leftOverBytes)
             } catch is ByteToMessageDecoderError.PayloadTooLargeError {
                 let refusal = RequestError(
                     .tooLong, "a request is at most \(self.limits.requestBytes) bytes long (server.request_bytes)")
@@ -196,9 +201,13 @@ private final class Ring: Sendable {
     }
 
     private let state = Mutex<State>(.silent)
+    private let doorbell: Doorbell
+    private let waiter = Mutex<UInt64>(0)
 
     init(_ doorbell: Doorbell) {
-        doorbell.notify { self.ring() }
+        self.doorbell = doorbell
+        let waiter = doorbell.notify { self.ring() }
+        self.waiter.withLock { $0 = waiter }
     }
 
     private func ring() {
@@ -222,6 +231,7 @@ private final class Ring: Sendable {
                 if isRung { continuation.resume() }
             }
         } onCancel: {
+            doorbell.forget(waiter.withLock { $0 })
             ring()
         }
     }

@@ -26,15 +26,14 @@ struct Matcher: Sendable {
     func matches(_ record: ProcessRecord, _ bytes: RawSpan) -> Bool {
         if record.isFailure, !filter.failed { return false }
         if filter.path != nil || filter.olderThan != nil { return false }
-        return matchesIdentity(
-            pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm))
+        return matchesIdentity(pid: record.fixed.header.pid, uid: record.fixed.uid, record.comm, bytes)
             && matchesProcess(record, bytes)
     }
 
     /// - Parameter process: looked up only when the filter needs it.
     func matches(_ record: DeleteRecord, _ bytes: RawSpan, by process: () -> StoredProcess?) -> Bool {
         if record.fixed.result != 0, !filter.failed { return false }
-        guard matchesIdentity(pid: record.fixed.header.pid, uid: record.fixed.uid, comm: bytes.copy(record.comm)) else {
+        guard matchesIdentity(pid: record.fixed.header.pid, uid: record.fixed.uid, record.comm, bytes) else {
             return false
         }
         if let paths {
@@ -51,10 +50,10 @@ struct Matcher: Sendable {
         return unsafe matchesProcess(process.record, process.bytes.span.bytes)
     }
 
-    private func matchesIdentity(pid: UInt32, uid: UInt32, comm: [UInt8]) -> Bool {
+    private func matchesIdentity(pid: UInt32, uid: UInt32, _ comm: Range<Int>, _ bytes: RawSpan) -> Bool {
         if let pids = filter.pid, !pids.contains(Int32(bitPattern: pid)) { return false }
         if let uids = filter.uid, !uids.contains(uid) { return false }
-        if let comms, !comms.contains(comm) { return false }
+        if let comms, !comms.contains(bytes.copy(comm)) { return false }
         return true
     }
 

@@ -159,7 +159,9 @@ extension KernelSuites {
         @Test("a client that closes its sending side gets its answers, and then the end") func halfClosed() throws {
             let recorder = try Recorder.current
             let socket = try Socket(recorder.socket)
-            socket.send(#"{"id":1,"request":"recent","limit":5}"# + "\n" + #"{"id":"two","request":"status"}"#)
+            // The last line needs no end.
+            socket.send(
+                Array((#"{"id":1,"request":"recent","limit":5}"# + "\n" + #"{"id":"two","request":"status"}"#).utf8))
             socket.endRequests()
             var lines: [Value] = []
             while let line = try socket.line() { lines.append(line) }
