@@ -168,8 +168,12 @@ public struct Program: ~Copyable {
         self.recording = recording
         self.rung = name
         var present = Set(handles.programs.map(\.name))
-        if let types = try? KernelTypes() { present = rung.withTraits(present, types) }
-        limits = rung.limits(present)
+        var preemption = Preemption()
+        if let types = try? KernelTypes() {
+            present = rung.withTraits(present, types)
+            preemption = Preemption(of: types)
+        }
+        limits = rung.limits(present, preemption)
         programs = handles.programs.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
         self.fingerprint = fingerprint
         attached = nil
@@ -181,11 +185,11 @@ public struct Program: ~Copyable {
     /// - Throws: `Unmet.kernel` with the reason of each rung when none can be had.
     public static func attach(_ recording: Recording, settings: ProgramSettings) throws(Unmet) -> Program {
         let types = try KernelTypes()
+        let preemption = Preemption(of: types)
         var reasons: [String] = []
-        let rungs = recording.rungs(preempted: Preemption.isPossible())
-        for rung in rungs where settings.rung == nil || settings.rung == rung.name {
+        for rung in recording.rungs(preemption) where settings.rung == nil || settings.rung == rung.name {
             do {
-                return try Program(recording, rung, settings, types)
+                return try Program(recording, rung, settings, types, preemption)
             } catch {
                 reasons.append("\(rung.name): \(error)")
             }
@@ -239,9 +243,10 @@ public struct Program: ~Copyable {
         _ recording: Recording, settings: ProgramSettings
     ) throws(Unmet) -> [(rung: String, limits: [String], failure: SystemError?)] {
         let types = try KernelTypes()
-        return recording.rungs(preempted: Preemption.isPossible()).map { rung in
+        let preemption = Preemption(of: types)
+        return recording.rungs(preemption).map { rung in
             do throws(SystemError) {
-                let program = try Program(recording, rung, settings, types)
+                let program = try Program(recording, rung, settings, types, preemption)
                 return (rung.name, program.limits, nil)
             } catch {
                 return (rung.name, [], error)
@@ -252,7 +257,8 @@ public struct Program: ~Copyable {
     /// The rung with all that adds to it; what only adds must not cost the events themselves, so without it where the
     /// kernel refuses.
     private init(
-        _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes
+        _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes,
+        _ preemption: Preemption
     ) throws(SystemError) {
         for need in rung.needs where !types.meets(need) { throw SystemError("look for \(need)", errno: ENOENT) }
         var facts = Set(rung.facts.filter { _, needs in needs.contains { types.meets($0) } }.keys)
@@ -273,7 +279,7 @@ public struct Program: ~Copyable {
         var failure: SystemError?
         for additions in alternatives {
             do throws(SystemError) {
-                try self.init(recording, rung, additions: additions, settings, types)
+                try self.init(recording, rung, additions: additions, settings, types, preemption)
                 return
             } catch {
                 failure = error
@@ -284,7 +290,7 @@ public struct Program: ~Copyable {
 
     private init(
         _ recording: Recording, _ rung: Rung, additions: Set<String>, _ settings: ProgramSettings,
-        _ types: borrowing KernelTypes
+        _ types: borrowing KernelTypes, _ preemption: Preemption
     ) throws(SystemError) {
         let opened = unsafe try OpenObject(name: recording.object, image: recording.image)
         let programs = rung.programs.union(additions)
@@ -314,7 +320,7 @@ public struct Program: ~Copyable {
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name
-        limits = rung.limits(additions)
+        limits = rung.limits(additions, preemption)
         attached = Clock.boot()
         let descriptors = loaded.programs()
         self.programs = descriptors.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
