@@ -88,7 +88,7 @@ public struct Rung: Sendable {
     /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion.
     static func isEventful(_ program: String) -> Bool {
         if program == "exit_call" || program == Recording.exit32BitCall { return true }
-        return !["exit_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
+        return !["exit_", "note_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
     }
 
     /// Programs with the traits that they have on this kernel.
@@ -164,13 +164,13 @@ public enum Recording: Sendable, CaseIterable {
         "__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat",
     ]
 
-    /// - Parameter exit: the program for the end of processes.
+    /// - Parameter programs: those that see what succeeds, and the end of processes.
     private static func execRung(
-        _ name: String, exit: String? = nil, needs: [Need] = [],
+        _ name: String, programs: Set<String>? = nil, needs: [Need] = [],
         _ limits: @escaping @Sendable (Preemption) -> [String]
     ) -> Rung {
         Rung(
-            name: name, programs: ["exec_\(name)", exit ?? "exit_\(name)"], needs: needs,
+            name: name, programs: programs ?? ["exec_\(name)", "exit_\(name)"], needs: needs,
             places: [
                 "kretprobe_execve": execCalls.map { .exit($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
@@ -205,7 +205,10 @@ public enum Recording: Sendable, CaseIterable {
         execRung("tp_btf") { $0.reachesTracepoints ? [interrupted("executions", $0)] : [] },
         execRung("raw_tp") { $0.reachesTracepoints ? [interrupted("executions", $0)] : [] },
         // Every format of a program ends with this, when nothing can fail any more (fs/binfmt_elf.c, load_elf_binary()).
-        execRung("kprobe", exit: "exit_tp", needs: [.functionTracing, .kprobes, .function("finalize_exec")]) { _ in [] },
+        execRung(
+            "kprobe", programs: ["note_binprm", "exec_tp", "exit_tp"],
+            needs: [.functionTracing, .kprobes, .function("finalize_exec")]
+        ) { _ in [] },
         execRung("tp") { _ in ["the interpreter of a script, and how many arguments were cut off"] },
     ]
 

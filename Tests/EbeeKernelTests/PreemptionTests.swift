@@ -100,9 +100,10 @@ import Testing
     @Test(
         "what the kernel skips is counted where an event hangs on it",
         arguments: [
-            ("exec_tp_btf", true), ("exec_kprobe", true), ("fexit_execve", true), ("kretprobe_left", true),
+            ("exec_tp_btf", true), ("exec_tp", true), ("fexit_execve", true), ("kretprobe_left", true),
             ("kretprobe_returned", true), ("exit_call", true), ("exit_32_bit", true), ("enter_unlink", true),
-            ("exit_tp_btf", false), ("exit_thread", false), ("touch_ctime", false), ("complete_entry", false),
+            ("exit_tp_btf", false), ("exit_thread", false), ("note_binprm", false),
+            ("touch_ctime", false), ("complete_entry", false),
             ("submit_req", false),
         ]) func isEventful(program: String, expected: Bool)
     {
