@@ -90,6 +90,16 @@ static __always_inline int submitted(__u64 address)
 
 /* ------ Trampolines and kprobes ------ */
 
+/*
+ * A deletion is given up that may have been entered and never left: a kretprobe had no room for its return. Whether it failed nobody
+ * can tell, so that at most so many were missed.
+ */
+static __always_inline void give_up(const struct deletion *deletion)
+{
+	if (deletion->depth && reported_pid((struct task_struct *)bpf_get_current_task()))
+		count_missed();
+}
+
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
 static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 {
@@ -97,9 +107,8 @@ static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct path *path = (struct path *)path_address;
 
-	/* One that was entered and never left: a kretprobe had no room for its return. */
-	if (deletion && deletion->depth)
-		count_missed();
+	if (deletion)
+		give_up(deletion);
 	deletion = begin_deletion(how);
 	if (!deletion)
 		return 0;
@@ -134,19 +143,30 @@ static __always_inline int placed_rename(__u64 source_path, __u64 source, __u64 
 	return 0;
 }
 
-/* A thread ends, with a deletion that was never left: see placed(). What nobody deletes stays in the map for ever. */
-SEC("tp_btf/sched_process_exit")
-int exit_thread(void *context)
+/* A thread ends, with a deletion that was never left. What nobody deletes stays in the map for ever. */
+static __always_inline int ended(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 
 	if (!deletion)
 		return 0;
-	if (deletion->depth)
-		count_missed();
+	give_up(deletion);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_thread(void *context)
+{
+	return ended();
+}
+
+/* Beside kprobes, and like them never interrupted by another thread. */
+SEC("tp/sched/sched_process_exit")
+int exit_thread_tp(void *context)
+{
+	return ended();
 }
 
 /* A security module said no, or it is over. */
@@ -213,10 +233,9 @@ static __always_inline int returned(int result)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
-	/* A rename that was never left: see placed(). This is another deletion. */
+	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
-		if (deletion->depth)
-			count_missed();
+		give_up(deletion);
 		forget();
 	}
 	if (result >= 0) {

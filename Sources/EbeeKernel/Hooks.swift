@@ -236,7 +236,7 @@ public enum Recording: Sendable, CaseIterable {
         Rung(
             name: "kprobe",
             programs: Set(operations.map { "kprobe_path_\($0)" }).union([
-                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left", "exit_thread",
+                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left", "exit_thread_tp",
             ]),
             needs: [.functionTracing, .kprobes],
             places: [
