@@ -433,17 +433,25 @@ static __always_inline int report_in_lane(__u64 key, long result)
 	return 0;
 }
 
-/* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
+/*
+ * Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported; once, for the kernel may refuse to
+ * take it out of its map then (-EBUSY: somebody else is at work there).
+ */
 __noinline int report(__u64 key, long result)
 {
-	if ((result && !settings.report_failed) || !find_deletion(key))
+	struct deletion *deletion = find_deletion(key);
+
+	if ((result && !settings.report_failed) || !deletion || !deletion->how)
 		return 0;
-	if (!take_lane()) {
+	if (take_lane()) {
+		report_in_lane(key, result);
+		give_lane();
+	} else {
 		count_missed();
-		return 0;
 	}
-	report_in_lane(key, result);
-	give_lane();
+	/* A request may be another one's by now. */
+	if (!(key >> 63))
+		deletion->how = 0;
 	return 0;
 }
 
