@@ -173,6 +173,7 @@ public struct Program: ~Copyable {
             present = rung.withTraits(present, types)
             preemption = Preemption(of: types)
         }
+        if !handles.links.contains(where: Links.isOfManyReturns) { present.remove(Recording.unlimitedReturns) }
         limits = rung.limits(present, preemption)
         programs = handles.programs.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
         self.fingerprint = fingerprint
@@ -205,8 +206,11 @@ public struct Program: ~Copyable {
         guard settings.rung == nil || settings.rung == name, let types = try? KernelTypes(),
             let rung = recording.rungs.first(where: { $0.name == name })
         else { return false }
-        let programs = rung.withTraits(programs, types)
-        return Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+        let wanted = rung.withTraits(programs, types)
+        // The kernel may have refused this one.
+        return [wanted, wanted.subtracting([Recording.unlimitedReturns])].contains { programs in
+            Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+        }
     }
 
     /// FNV-1a, 64 bits: names what programs were made from; nobody gains by making two alike.
@@ -276,6 +280,12 @@ public struct Program: ~Copyable {
         }
         alternatives.append(facts)
         if !facts.isEmpty { alternatives.append([]) }
+        // Where the kernel refuses to hook returns all at once, it is the trait that goes, and no fact.
+        alternatives = alternatives.flatMap { additions in
+            let hooksReturns = rung.programs.union(additions).contains { rung.isOfReturns($0) }
+            let isTogether = hooksReturns && additions.contains(Recording.unlimitedReturns)
+            return isTogether ? [additions, additions.subtracting([Recording.unlimitedReturns])] : [additions]
+        }
         var failure: SystemError?
         for additions in alternatives {
             do throws(SystemError) {
