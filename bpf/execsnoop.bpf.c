@@ -239,7 +239,7 @@ int kretprobe_execve(struct pt_regs *context)
 
 /* Of both; 32-bit system calls have none: see exit_32_bit. */
 SEC("tp/syscalls/sys_exit_execve")
-int tp_execve(struct trace_event_raw_sys_exit *context)
+int tp_execve(struct syscall_trace_exit *context)
 {
 	return on_return(context->ret);
 }

@@ -607,38 +607,38 @@ static __always_inline int finished(long result)
 }
 
 SEC("tp/syscalls/sys_enter_unlink")
-int enter_unlink(struct trace_event_raw_sys_enter *context)
+int enter_unlink(struct syscall_trace_enter *context)
 {
 	return started(EBEE_UNLINK, AT_FDCWD, context->args[0], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_unlinkat")
-int enter_unlinkat(struct trace_event_raw_sys_enter *context)
+int enter_unlinkat(struct syscall_trace_enter *context)
 {
 	return started(context->args[2] & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK, context->args[0],
 		       context->args[1], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_rmdir")
-int enter_rmdir(struct trace_event_raw_sys_enter *context)
+int enter_rmdir(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RMDIR, AT_FDCWD, context->args[0], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_rename")
-int enter_rename(struct trace_event_raw_sys_enter *context)
+int enter_rename(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RENAME, AT_FDCWD, context->args[1], AT_FDCWD, context->args[0]);
 }
 
 SEC("tp/syscalls/sys_enter_renameat")
-int enter_renameat(struct trace_event_raw_sys_enter *context)
+int enter_renameat(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RENAME, context->args[2], context->args[3], context->args[0], context->args[1]);
 }
 
 SEC("tp/syscalls/sys_enter_renameat2")
-int enter_renameat2(struct trace_event_raw_sys_enter *context)
+int enter_renameat2(struct syscall_trace_enter *context)
 {
 	/* An exchange deletes nothing (rename(2)). */
 	if (context->args[4] & RENAME_EXCHANGE)
@@ -648,7 +648,7 @@ int enter_renameat2(struct trace_event_raw_sys_enter *context)
 
 /* The exits are all alike: the daemon attaches this one to each, so that it is verified once. */
 SEC("tp/syscalls/sys_exit_unlink")
-int exit_call(struct trace_event_raw_sys_exit *context)
+int exit_call(struct syscall_trace_exit *context)
 {
 	return finished(context->ret);
 }
