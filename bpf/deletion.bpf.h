@@ -243,8 +243,11 @@ __noinline __u32 read_name(__u64 name, int descriptor, __u32 kind)
 	return flags;
 }
 
-/* Sends an EBEE_PROCESS ahead of the deletion, unless the same has been said a moment ago; not 0 where something else was said last. */
-__noinline int tell_process(void)
+/*
+ * Sends an EBEE_PROCESS ahead of the deletion, unless the same has been said a moment ago. EBEE_PROCESS_LOST where something else
+ * was said last, otherwise 0: who calls it takes it over as it is, and the verifier need not follow both.
+ */
+__noinline __u32 tell_process(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -264,10 +267,10 @@ __noinline int tell_process(void)
 	if (is_known && now.time - before->time < PROCESS_INTERVAL)
 		return 0;
 	if (!scratch || !begin(scratch, task, EBEE_PROCESS, sizeof(struct ebee_process)))
-		return -1;
+		return EBEE_PROCESS_LOST;
 	collect_process(0, false);
 	if (!emit(scratch, false))
-		return is_known ? 0 : -1;
+		return is_known ? 0 : EBEE_PROCESS_LOST;
 	bpf_map_update_elem(&tellings, &tgid, &now, BPF_ANY);
 	return 0;
 }
@@ -386,7 +389,7 @@ static __always_inline int report_in_lane(__u64 key, long result)
 		return 0; /* nothing was there to be replaced, or one that failed: what it would have replaced isn't known */
 	if (!begin(scratch, task, EBEE_DELETE, sizeof(*delete)))
 		return 0;
-	lost = tell_process() ? EBEE_PROCESS_LOST : 0;
+	lost = tell_process();
 	begin(scratch, task, EBEE_DELETE, sizeof(*delete));
 	delete = (struct ebee_delete *)scratch->bytes;
 	__builtin_memset(&delete->start, 0, sizeof(*delete) - sizeof(delete->header));
@@ -430,17 +433,25 @@ static __always_inline int report_in_lane(__u64 key, long result)
 	return 0;
 }
 
-/* Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported. */
+/*
+ * Sends the deletion `key`, which ended with `result`, unless it is none or not to be reported; once, for the kernel may refuse to
+ * take it out of its map then (-EBUSY: somebody else is at work there).
+ */
 __noinline int report(__u64 key, long result)
 {
-	if ((result && !settings.report_failed) || !find_deletion(key))
+	struct deletion *deletion = find_deletion(key);
+
+	if ((result && !settings.report_failed) || !deletion || !deletion->how)
 		return 0;
-	if (!take_lane()) {
+	if (take_lane()) {
+		report_in_lane(key, result);
+		give_lane();
+	} else {
 		count_missed();
-		return 0;
 	}
-	report_in_lane(key, result);
-	give_lane();
+	/* A request may be another one's by now. */
+	if (!(key >> 63))
+		deletion->how = 0;
 	return 0;
 }
 

@@ -154,9 +154,8 @@ enum ebee_delete_flag {
 	EBEE_SOURCE_UNREAD = 1 << 3, /* the same of the source of a rename */
 	EBEE_SOURCE_BASE_CUT = 1 << 4,
 	EBEE_SOURCE_BASE_UNKNOWN = 1 << 5,
-	EBEE_PROCESS_LOST =
-		1
-		<< 6, /* what its process has become found the ring full: an older description is of somebody else */
+	/* What its process has become found the ring full: an older description is of somebody else. */
+	EBEE_PROCESS_LOST = 1 << 6,
 };
 
 /*

@@ -3,8 +3,9 @@
  * Every program execution, and the exit of the process that ran it.
  *
  * Hook: the tracepoint sched_process_exec, which every way of executing passes once it can't fail any more
- * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Where the kernel interrupts programs of tracepoints, a kprobe on
- * what is called just before. Four programs share the body: the daemon loads the best one that the kernel takes.
+ * (execve, execveat, fexecve; fs/exec.c, exec_binprm()). Where the kernel interrupts programs of tracepoints, its perf event,
+ * and a kprobe on what is called just before for what that is not told. Three programs share the body: the daemon loads the
+ * best one that the kernel takes.
  *
  * And those that fail, as the system call returns: by a trampoline or a kprobe on its function, for which only those pay who
  * execute, or where there is neither, by the tracepoint of its exit.
@@ -154,18 +155,37 @@ int exec_raw_tp(struct bpf_raw_tracepoint_args *context)
 	return on_exec(context->args[2]);
 }
 
-/* The last that each format of a program does with the binprm (fs/binfmt_elf.c, load_elf_binary()). */
+/* What threads on their way to the tracepoint execute; a note that nobody came for goes when it is the least used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u64); /* struct linux_binprm */
+} binprms SEC(".maps");
+
+/* The last that each format of a program does with the binprm, when nothing can fail any more (fs/binfmt_elf.c, load_elf_binary()). */
 SEC("kprobe/finalize_exec")
-int exec_kprobe(struct pt_regs *context)
+int note_binprm(struct pt_regs *context)
 {
-	return on_exec(PT_REGS_PARM1(context));
+	__u64 thread = bpf_get_current_pid_tgid(), binprm = PT_REGS_PARM1(context);
+
+	bpf_map_update_elem(&binprms, &thread, &binprm, BPF_ANY);
+	return 0;
 }
 
-/* Without access to the binprm: no interpreter, and no count of the arguments that were cut off. */
+/* Not told the binprm. Where it was not noted: no interpreter, and no count of the arguments that were cut off. */
 SEC("tp/sched/sched_process_exec")
 int exec_tp(void *context)
 {
-	return on_exec(0);
+	__u64 thread = bpf_get_current_pid_tgid(), binprm = 0;
+	__u64 *noted = bpf_map_lookup_elem(&binprms, &thread);
+
+	if (noted) {
+		binprm = *noted;
+		*noted = 0;
+		bpf_map_delete_elem(&binprms, &thread);
+	}
+	return on_exec(binprm);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -219,7 +239,7 @@ int kretprobe_execve(struct pt_regs *context)
 
 /* Of both; 32-bit system calls have none: see exit_32_bit. */
 SEC("tp/syscalls/sys_exit_execve")
-int tp_execve(struct trace_event_raw_sys_exit *context)
+int tp_execve(struct syscall_trace_exit *context)
 {
 	return on_return(context->ret);
 }

@@ -242,17 +242,24 @@ static __always_inline __u64 start_time(struct task_struct *task)
 	return BPF_CORE_READ((struct task_struct___before_5_5 *)leader, real_start_time);
 }
 
+/* The process of a thread; 0 where it is not ours to report, because it is the daemon itself or outside of its pid namespace. */
+static __always_inline __u32 reported_pid(struct task_struct *task)
+{
+	__u32 pid = visible_pid((__u64)BPF_CORE_READ(task, group_leader, thread_pid));
+
+	return pid == daemon.pid ? 0 : pid;
+}
+
 /*
  * Begins a record with a struct of `size` bytes and fills its header, but for what emit() gives it. False: this process is not
- * ours to report, because it is the daemon itself or outside of its pid namespace.
+ * ours to report.
  */
 static __always_inline bool begin(struct scratch *scratch, struct task_struct *task, __u16 kind, __u32 size)
 {
 	struct ebee_header *header = (struct ebee_header *)scratch->bytes;
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	__u32 pid = visible_pid((__u64)BPF_CORE_READ(leader, thread_pid));
+	__u32 pid = reported_pid(task);
 
-	if (!pid || pid == daemon.pid)
+	if (!pid)
 		return false;
 	header->kind = kind;
 	header->time = bpf_ktime_get_boot_ns();

@@ -90,6 +90,16 @@ static __always_inline int submitted(__u64 address)
 
 /* ------ Trampolines and kprobes ------ */
 
+/*
+ * A deletion is given up that may have been entered and never left: a kretprobe had no room for its return. Whether it failed nobody
+ * can tell, so that at most so many were missed.
+ */
+static __always_inline void give_up(const struct deletion *deletion)
+{
+	if (deletion->depth && reported_pid((struct task_struct *)bpf_get_current_task()))
+		count_missed();
+}
+
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
 static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 {
@@ -97,9 +107,8 @@ static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct path *path = (struct path *)path_address;
 
-	/* One that was entered and never left: a kretprobe had no room for its return. */
-	if (deletion && deletion->depth)
-		count_missed();
+	if (deletion)
+		give_up(deletion);
 	deletion = begin_deletion(how);
 	if (!deletion)
 		return 0;
@@ -134,19 +143,30 @@ static __always_inline int placed_rename(__u64 source_path, __u64 source, __u64 
 	return 0;
 }
 
-/* A thread ends, with a deletion that was never left: see placed(). What nobody deletes stays in the map for ever. */
-SEC("tp_btf/sched_process_exit")
-int exit_thread(void *context)
+/* A thread ends, with a deletion that was never left. What nobody deletes stays in the map for ever. */
+static __always_inline int ended(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 
 	if (!deletion)
 		return 0;
-	if (deletion->depth)
-		count_missed();
+	give_up(deletion);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_thread(void *context)
+{
+	return ended();
+}
+
+/* Beside kprobes, and like them never interrupted by another thread. */
+SEC("tp/sched/sched_process_exit")
+int exit_thread_tp(void *context)
+{
+	return ended();
 }
 
 /* A security module said no, or it is over. */
@@ -213,10 +233,9 @@ static __always_inline int returned(int result)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
-	/* A rename that was never left: see placed(). This is another deletion. */
+	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
-		if (deletion->depth)
-			count_missed();
+		give_up(deletion);
 		forget();
 	}
 	if (result >= 0) {
@@ -588,38 +607,38 @@ static __always_inline int finished(long result)
 }
 
 SEC("tp/syscalls/sys_enter_unlink")
-int enter_unlink(struct trace_event_raw_sys_enter *context)
+int enter_unlink(struct syscall_trace_enter *context)
 {
 	return started(EBEE_UNLINK, AT_FDCWD, context->args[0], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_unlinkat")
-int enter_unlinkat(struct trace_event_raw_sys_enter *context)
+int enter_unlinkat(struct syscall_trace_enter *context)
 {
 	return started(context->args[2] & AT_REMOVEDIR ? EBEE_RMDIR : EBEE_UNLINK, context->args[0],
 		       context->args[1], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_rmdir")
-int enter_rmdir(struct trace_event_raw_sys_enter *context)
+int enter_rmdir(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RMDIR, AT_FDCWD, context->args[0], 0, 0);
 }
 
 SEC("tp/syscalls/sys_enter_rename")
-int enter_rename(struct trace_event_raw_sys_enter *context)
+int enter_rename(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RENAME, AT_FDCWD, context->args[1], AT_FDCWD, context->args[0]);
 }
 
 SEC("tp/syscalls/sys_enter_renameat")
-int enter_renameat(struct trace_event_raw_sys_enter *context)
+int enter_renameat(struct syscall_trace_enter *context)
 {
 	return started(EBEE_RENAME, context->args[2], context->args[3], context->args[0], context->args[1]);
 }
 
 SEC("tp/syscalls/sys_enter_renameat2")
-int enter_renameat2(struct trace_event_raw_sys_enter *context)
+int enter_renameat2(struct syscall_trace_enter *context)
 {
 	/* An exchange deletes nothing (rename(2)). */
 	if (context->args[4] & RENAME_EXCHANGE)
@@ -629,7 +648,7 @@ int enter_renameat2(struct trace_event_raw_sys_enter *context)
 
 /* The exits are all alike: the daemon attaches this one to each, so that it is verified once. */
 SEC("tp/syscalls/sys_exit_unlink")
-int exit_call(struct trace_event_raw_sys_exit *context)
+int exit_call(struct syscall_trace_exit *context)
 {
 	return finished(context->ret);
 }

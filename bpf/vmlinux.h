@@ -354,14 +354,18 @@ struct trace_entry {
 	unsigned char preempt_count;
 	int pid;
 };
-struct trace_event_raw_sys_enter {
+/*
+ * What tracepoints of single system calls hand over (kernel/trace/trace.h). struct trace_event_raw_sys_enter is laid out alike only where
+ * struct trace_entry has 8 bytes; with PREEMPT_RT it has more.
+ */
+struct syscall_trace_enter {
 	struct trace_entry ent;
-	long id;
+	int nr;
 	unsigned long args[6];
 };
-struct trace_event_raw_sys_exit {
+struct syscall_trace_exit {
 	struct trace_entry ent;
-	long id;
+	int nr;
 	long ret;
 };
 struct bpf_raw_tracepoint_args {

@@ -201,6 +201,13 @@ struct LoadedObject: ~Copyable {
     /// Of each link, valid as long as this value. Before Linux 5.15 that of a tracepoint or kprobe is its perf event.
     var descriptors: [Int32] { unsafe links.map { unsafe bpf_link__fd($0) } }
 
+    /// Whether a link is to the returns of functions, all at once: since Linux 6.17 that says so, before it looks like one to where they
+    /// begin (kernel/bpf/syscall.c, bpf_link_show_fdinfo()), of which there are none.
+    static func isOfManyReturns(_ descriptor: Int32) -> Bool {
+        let lines = SmallFile.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n") ?? []
+        return lines.contains { ["link_type:\tkretprobe_multi", "link_type:\tkprobe_multi"].contains($0) }
+    }
+
     /// Gives them up without detaching: libbpf would disable the perf event behind a link, also for whoever else holds it.
     mutating func leave() {
         for index in unsafe links.indices { unsafe bpf_link__disconnect(links[index]) }

@@ -42,6 +42,8 @@ enum Need: Equatable, Sendable {
     /// Programs of tracepoints that may be interrupted by other threads where the kernel is preempted (Linux 7.0,
     /// include/linux/tracepoint.h: SRCU guards them; before, preemption was off).
     case preemptedTracepoints
+    /// A ring whose lock never sleeps, not on PREEMPT_RT either (Linux 6.12, kernel/bpf/ringbuf.c).
+    case ringThatNeverSleeps
 }
 
 extension Need: CustomStringConvertible {
@@ -53,6 +55,7 @@ extension Need: CustomStringConvertible {
         case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
         case .unlimitedReturns: "fprobes without a limit"
         case .preemptedTracepoints: "tracepoints under SRCU"
+        case .ringThatNeverSleeps: "a ring under a raw spinlock"
         case .kprobes: "kprobes (where there are any, 1 in /sys/kernel/debug/kprobes/enabled turns them on)"
         }
     }
@@ -79,13 +82,13 @@ public struct Rung: Sendable {
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
     /// What this rung costs, or can't see, in words; `present` are the programs that are loaded, and their traits.
-    let limits: @Sendable (_ present: Set<String>) -> [String]
+    let limits: @Sendable (_ present: Set<String>, _ preemption: Preemption) -> [String]
 
     /// Whether the kernel that does not run a program, because one was running on that cpu already, keeps an event from ebeed, or may
     /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion.
     static func isEventful(_ program: String) -> Bool {
         if program == "exit_call" || program == Recording.exit32BitCall { return true }
-        return !["exit_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
+        return !["exit_", "note_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
     }
 
     /// Programs with the traits that they have on this kernel.
@@ -138,11 +141,13 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
-    /// The same, the best first on a kernel that is `preempted` or not. Where it is, trampolines miss what happens while another
-    /// thread is in the middle of the same program, as do tracepoints since Linux 7.0, and kprobes don't: they come first.
-    func rungs(preempted: Bool) -> [Rung] {
-        guard preempted else { return rungs }
-        return Self.kprobesFirst(rungs) { $0.needs }.map { rung in
+    /// The same, the best first on a kernel with this `preemption`: where it reaches them, trampolines and tracepoints miss what
+    /// happens while another thread is in the middle of the same program, and kprobes don't, so they come first.
+    func rungs(_ preemption: Preemption) -> [Rung] {
+        guard preemption.favorsKprobes else { return rungs }
+        // What succeeds is seen through tracepoints.
+        let isReached = self != .exec || preemption.reachesTracepoints
+        return (isReached ? Self.kprobesFirst(rungs) { $0.needs } : rungs).map { rung in
             var rung = rung
             rung.failures = Self.kprobesFirst(rung.failures) { $0.values.flatMap { $0 } }
             return rung
@@ -159,12 +164,13 @@ public enum Recording: Sendable, CaseIterable {
         "__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat",
     ]
 
-    /// - Parameter exit: the program for the end of processes.
+    /// - Parameter programs: those that see what succeeds, and the end of processes.
     private static func execRung(
-        _ name: String, exit: String? = nil, needs: [Need] = [], _ limits: @escaping @Sendable () -> [String]
+        _ name: String, programs: Set<String>? = nil, needs: [Need] = [],
+        _ limits: @escaping @Sendable (Preemption) -> [String]
     ) -> Rung {
         Rung(
-            name: name, programs: ["exec_\(name)", exit ?? "exit_\(name)"], needs: needs,
+            name: name, programs: programs ?? ["exec_\(name)", "exit_\(name)"], needs: needs,
             places: [
                 "kretprobe_execve": execCalls.map { .exit($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
@@ -179,26 +185,31 @@ public enum Recording: Sendable, CaseIterable {
                 ["tp_execve": [], exit32BitCall: [.function("__ia32_compat_sys_execve")]],
                 ["tp_execve": []],
             ]
-        ) { present in
+        ) { present, preemption in
+            let limits = limits(preemption)
             if present.contains("tp_execve") {
-                return limits() + [
+                return limits + [
                     slowCalls,
                     present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
             }
             if present.contains("kretprobe_execve") {
-                return limits() + (present.contains(unlimitedReturns) ? [] : ["executions that fail, \(fewReturns)"])
+                return limits + (present.contains(unlimitedReturns) ? [] : ["executions that fail, \(fewReturns)"])
             }
-            return limits() + (present.contains("fexit_execve") ? [] : ["executions that fail"])
+            guard present.contains("fexit_execve") else { return limits + ["executions that fail"] }
+            return limits + (preemption.reachesTrampolines ? [interrupted("executions that fail")] : [])
         }
     }
 
     private static let execRungs = [
-        execRung("tp_btf") { Preemption.reachesTracepoints() ? [interrupted("executions")] : [] },
-        execRung("raw_tp") { Preemption.reachesTracepoints() ? [interrupted("executions")] : [] },
+        execRung("tp_btf") { $0.reachesTracepoints ? [interrupted("executions", $0)] : [] },
+        execRung("raw_tp") { $0.reachesTracepoints ? [interrupted("executions", $0)] : [] },
         // Every format of a program ends with this, when nothing can fail any more (fs/binfmt_elf.c, load_elf_binary()).
-        execRung("kprobe", exit: "exit_tp", needs: [.functionTracing, .kprobes, .function("finalize_exec")]) { [] },
-        execRung("tp") { ["the interpreter of a script, and how many arguments were cut off"] },
+        execRung(
+            "kprobe", programs: ["note_binprm", "exec_tp", "exit_tp"],
+            needs: [.functionTracing, .kprobes, .function("finalize_exec")]
+        ) { _ in [] },
+        execRung("tp") { _ in ["the interpreter of a script, and how many arguments were cut off"] },
     ]
 
     // MARK: Deletions
@@ -218,14 +229,14 @@ public enum Recording: Sendable, CaseIterable {
             needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
                 .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 }
-        ) { present in
+        ) { present, preemption in
             functionLimits(present, seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
-                + (Preemption.isPossible() ? [interrupted("deletions")] : [])
+                + (preemption.reachesTrampolines ? [interrupted("deletions", preemption)] : [])
         },
         Rung(
             name: "kprobe",
             programs: Set(operations.map { "kprobe_path_\($0)" }).union([
-                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left", "exit_thread",
+                "kretprobe_path", "kprobe_entered", "kprobe_rename", "kretprobe_left", "exit_thread_tp",
             ]),
             needs: [.functionTracing, .kprobes],
             places: [
@@ -238,7 +249,7 @@ public enum Recording: Sendable, CaseIterable {
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
                 "kprobe_io_unlinkat": [.function("io_unlinkat")], unlimitedReturns: [.unlimitedReturns],
             ].merging(oldSubmission) { $1 }
-        ) { present in
+        ) { present, _ in
             functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
                 + (present.contains(unlimitedReturns)
                     ? [] : ["deletions, \(fewReturns); those that succeeded are counted, if late"])
@@ -277,9 +288,9 @@ public enum Recording: Sendable, CaseIterable {
         "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
 
     /// Of the rungs whose programs a kernel that is preempted may interrupt.
-    private static func interrupted(_ events: String) -> String {
-        "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted; "
-            + "hooks = \"kprobe\" sees them)"
+    private static func interrupted(_ events: String, _ preemption: Preemption? = nil) -> String {
+        "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted"
+            + (preemption?.favorsKprobes == true ? "; hooks = \"kprobe\" sees them)" : ")")
     }
     private static let fewReturns =
         "while others are under way for which kretprobes have no more room (twice as many as there are cpus, at least ten)"
@@ -301,7 +312,7 @@ public enum Recording: Sendable, CaseIterable {
             ]
     }
 
-    @Sendable private static func callLimits(_ present: Set<String>) -> [String] {
+    @Sendable private static func callLimits(_ present: Set<String>, _ preemption: Preemption) -> [String] {
         let sees32Bit = present.contains(exit32BitCall)
         let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe", "submit_sqe_of_ring"])
         let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values", "complete_work"])
@@ -317,7 +328,7 @@ public enum Recording: Sendable, CaseIterable {
                 + "more than once or nothing is known of the file",
             "renames that fail",
         ]
-        if Preemption.reachesTracepoints() {
+        if preemption.reachesTracepoints {
             limits.append(
                 "deletions through io_uring, renames over a file, and what a deleted file was, on a cpu where a thread was interrupted "
                     + "as it made such a request or changed a file, which this kernel may do")
@@ -360,9 +371,11 @@ public enum Recording: Sendable, CaseIterable {
         case .tracepoint(let name, let arguments):
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
-        case .unlimitedReturns: has(member: "hlist_array", of: "fprobe")
+        case .unlimitedReturns: member("hlist_array", of: "fprobe") != nil
         case .preemptedTracepoints:
             unsafe btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", UInt32(BTF_KIND_TYPEDEF)) > 0
+        case .ringThatNeverSleeps:
+            member("spinlock", of: "bpf_ringbuf").map { name(ofType: $0) != "spinlock_t" } ?? false
         case .functionTracing: SmallFile.read("/proc/sys/kernel/ftrace_enabled")?.hasPrefix("0") != true
         case .kprobes:
             unsafe access("/sys/bus/event_source/devices/kprobe", F_OK) == 0
@@ -370,13 +383,22 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
-    private func has(member: String, of structure: String) -> Bool {
+    /// The type of a member, by its number; nil where there is none.
+    private func member(_ name: String, of structure: String) -> UInt32? {
         let identifier = unsafe btf__find_by_name_kind(btf, structure, UInt32(BTF_KIND_STRUCT))
-        guard identifier > 0, let type = unsafe btf__type_by_id(btf, UInt32(identifier)) else { return false }
-        let members = unsafe btf_members(type)
-        return unsafe (0..<Int(btf_vlen(type))).contains { index in
-            unsafe btf__name_by_offset(btf, members?[index].name_off ?? 0).map { unsafe String(cString: $0) } == member
+        guard identifier > 0, let type = unsafe btf__type_by_id(btf, UInt32(identifier)),
+            let members = unsafe btf_members(type)
+        else { return nil }
+        for index in 0..<Int(unsafe btf_vlen(type)) {
+            let found = unsafe btf__name_by_offset(btf, members[index].name_off)
+            if unsafe found.map({ unsafe String(cString: $0) }) == name { return unsafe members[index].type }
         }
+        return nil
+    }
+
+    private func name(ofType identifier: UInt32) -> String? {
+        guard let type = unsafe btf__type_by_id(btf, identifier) else { return nil }
+        return unsafe btf__name_by_offset(btf, type.pointee.name_off).map { unsafe String(cString: $0) }
     }
 
     /// How many arguments a tracepoint has, as pointer to a function whose first one is its own; nil where there is none.

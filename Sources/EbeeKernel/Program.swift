@@ -168,8 +168,13 @@ public struct Program: ~Copyable {
         self.recording = recording
         self.rung = name
         var present = Set(handles.programs.map(\.name))
-        if let types = try? KernelTypes() { present = rung.withTraits(present, types) }
-        limits = rung.limits(present)
+        var preemption = Preemption()
+        if let types = try? KernelTypes() {
+            present = rung.withTraits(present, types)
+            preemption = Preemption(of: types)
+        }
+        if !handles.links.contains(where: Links.isOfManyReturns) { present.remove(Recording.unlimitedReturns) }
+        limits = rung.limits(present, preemption)
         programs = handles.programs.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }
         self.fingerprint = fingerprint
         attached = nil
@@ -181,11 +186,11 @@ public struct Program: ~Copyable {
     /// - Throws: `Unmet.kernel` with the reason of each rung when none can be had.
     public static func attach(_ recording: Recording, settings: ProgramSettings) throws(Unmet) -> Program {
         let types = try KernelTypes()
+        let preemption = Preemption(of: types)
         var reasons: [String] = []
-        let rungs = recording.rungs(preempted: Preemption.isPossible())
-        for rung in rungs where settings.rung == nil || settings.rung == rung.name {
+        for rung in recording.rungs(preemption) where settings.rung == nil || settings.rung == rung.name {
             do {
-                return try Program(recording, rung, settings, types)
+                return try Program(recording, rung, settings, types, preemption)
             } catch {
                 reasons.append("\(rung.name): \(error)")
             }
@@ -201,8 +206,11 @@ public struct Program: ~Copyable {
         guard settings.rung == nil || settings.rung == name, let types = try? KernelTypes(),
             let rung = recording.rungs.first(where: { $0.name == name })
         else { return false }
-        let programs = rung.withTraits(programs, types)
-        return Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+        let wanted = rung.withTraits(programs, types)
+        // The kernel may have refused this one.
+        return [wanted, wanted.subtracting([Recording.unlimitedReturns])].contains { programs in
+            Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+        }
     }
 
     /// FNV-1a, 64 bits: names what programs were made from; nobody gains by making two alike.
@@ -239,9 +247,10 @@ public struct Program: ~Copyable {
         _ recording: Recording, settings: ProgramSettings
     ) throws(Unmet) -> [(rung: String, limits: [String], failure: SystemError?)] {
         let types = try KernelTypes()
-        return recording.rungs(preempted: Preemption.isPossible()).map { rung in
+        let preemption = Preemption(of: types)
+        return recording.rungs(preemption).map { rung in
             do throws(SystemError) {
-                let program = try Program(recording, rung, settings, types)
+                let program = try Program(recording, rung, settings, types, preemption)
                 return (rung.name, program.limits, nil)
             } catch {
                 return (rung.name, [], error)
@@ -252,7 +261,8 @@ public struct Program: ~Copyable {
     /// The rung with all that adds to it; what only adds must not cost the events themselves, so without it where the
     /// kernel refuses.
     private init(
-        _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes
+        _ recording: Recording, _ rung: Rung, _ settings: ProgramSettings, _ types: borrowing KernelTypes,
+        _ preemption: Preemption
     ) throws(SystemError) {
         for need in rung.needs where !types.meets(need) { throw SystemError("look for \(need)", errno: ENOENT) }
         var facts = Set(rung.facts.filter { _, needs in needs.contains { types.meets($0) } }.keys)
@@ -270,10 +280,16 @@ public struct Program: ~Copyable {
         }
         alternatives.append(facts)
         if !facts.isEmpty { alternatives.append([]) }
+        // Where the kernel refuses to hook returns all at once, it is the trait that goes, and no fact.
+        alternatives = alternatives.flatMap { additions in
+            let hooksReturns = rung.programs.union(additions).contains { rung.isOfReturns($0) }
+            let isTogether = hooksReturns && additions.contains(Recording.unlimitedReturns)
+            return isTogether ? [additions, additions.subtracting([Recording.unlimitedReturns])] : [additions]
+        }
         var failure: SystemError?
         for additions in alternatives {
             do throws(SystemError) {
-                try self.init(recording, rung, additions: additions, settings, types)
+                try self.init(recording, rung, additions: additions, settings, types, preemption)
                 return
             } catch {
                 failure = error
@@ -284,7 +300,7 @@ public struct Program: ~Copyable {
 
     private init(
         _ recording: Recording, _ rung: Rung, additions: Set<String>, _ settings: ProgramSettings,
-        _ types: borrowing KernelTypes
+        _ types: borrowing KernelTypes, _ preemption: Preemption
     ) throws(SystemError) {
         let opened = unsafe try OpenObject(name: recording.object, image: recording.image)
         let programs = rung.programs.union(additions)
@@ -314,7 +330,7 @@ public struct Program: ~Copyable {
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name
-        limits = rung.limits(additions)
+        limits = rung.limits(additions, preemption)
         attached = Clock.boot()
         let descriptors = loaded.programs()
         self.programs = descriptors.map { LoadedProgram(name: $0.name, descriptor: $0.descriptor) }

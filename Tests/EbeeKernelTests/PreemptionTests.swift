@@ -8,9 +8,12 @@ import Testing
     private static let dynamic = "#1 SMP PREEMPT_DYNAMIC Debian 7.2.13-1 (2026-10-28)"
 
     private func isPossible(
-        _ version: String, debug: String? = nil, commandLine: String? = nil, configuration: String? = nil
+        _ version: String, debug: String? = nil, isAlwaysPreempted: Bool = false, commandLine: String? = nil,
+        configuration: String? = nil
     ) -> Bool {
-        Preemption.isPossible(version: version, debug: debug, commandLine: commandLine, configuration: configuration)
+        Preemption.isPossible(
+            version: version, debug: debug, isAlwaysPreempted: isAlwaysPreempted, commandLine: commandLine,
+            configuration: configuration)
     }
 
     @Test(arguments: [
@@ -36,10 +39,20 @@ import Testing
     @Test(arguments: [
         ("root=/dev/sda preempt=voluntary quiet\n", false), ("preempt=full\n", true),
         ("preempt=full preempt=none", false),
-        ("preempt=none preempt=lazy", true), ("nopreempt=none", true),
+        ("preempt=none preempt=lazy", true), ("nopreempt=none", true), ("preempt=none preempt=sometimes", false),
     ]) func bootOption(commandLine: String, expected: Bool) {
         #expect(isPossible(Self.dynamic, commandLine: commandLine) == expected)
         #expect(isPossible(Self.dynamic, debug: "Permission denied", commandLine: commandLine) == expected)
+    }
+
+    /// Linux 7.0 ignores the modes that it doesn't have any more, and says which one is in use where it is asked.
+    @Test(arguments: ["preempt=none", "preempt=voluntary", ""]) func alwaysPreempted(commandLine: String) {
+        let configuration = "CONFIG_PREEMPT_NONE=y\n"
+        #expect(
+            isPossible(
+                Self.dynamic, isAlwaysPreempted: true, commandLine: commandLine, configuration: configuration))
+        #expect(!isPossible(Self.dynamic, debug: "(none) full", isAlwaysPreempted: true, commandLine: commandLine))
+        #expect(!isPossible("#1 SMP Debian 7.2.13-1", isAlwaysPreempted: true, commandLine: commandLine))
     }
 
     /// A mode that the kernel doesn't know is ignored (kernel/sched/core.c, setup_preempt_mode()).
@@ -54,22 +67,43 @@ import Testing
         #expect(isPossible(nil), "nothing tells")
     }
 
-    @Test("kprobes come first where the kernel is preempted, and nothing else changes") func order() {
-        #expect(Recording.exec.rungs(preempted: true).map(\.name) == ["kprobe", "tp_btf", "raw_tp", "tp"])
-        #expect(Recording.exec.rungs(preempted: false).map(\.name) == ["tp_btf", "raw_tp", "kprobe", "tp"])
-        #expect(Recording.deletes.rungs(preempted: true).map(\.name) == ["kprobe", "fentry", "syscalls"])
-        #expect(Recording.deletes.rungs(preempted: false).map(\.name) == ["fentry", "kprobe", "syscalls"])
-        for rung in Recording.exec.rungs(preempted: true) {
-            #expect(rung.failures.map { $0.keys.contains("kretprobe_execve") } == [true, false, false, false])
+    private static let calm = Preemption(reachesTrampolines: false)
+    private static let since7 = Preemption(reachesTracepoints: true)
+
+    @Test("kprobes come first where the kernel interrupts what would be before them") func order() {
+        func names(_ recording: Recording, _ preemption: Preemption) -> [String] {
+            recording.rungs(preemption).map(\.name)
         }
+        #expect(names(.exec, Self.since7) == ["kprobe", "tp_btf", "raw_tp", "tp"])
+        #expect(names(.exec, Preemption()) == ["tp_btf", "raw_tp", "kprobe", "tp"])
+        #expect(names(.exec, Self.calm) == ["tp_btf", "raw_tp", "kprobe", "tp"])
+        #expect(names(.deletes, Self.since7) == ["kprobe", "fentry", "syscalls"])
+        #expect(names(.deletes, Preemption()) == ["kprobe", "fentry", "syscalls"])
+        #expect(names(.deletes, Self.calm) == ["fentry", "kprobe", "syscalls"])
+        for (preemption, first) in [(Self.since7, true), (Preemption(), true), (Self.calm, false)] {
+            for rung in Recording.exec.rungs(preemption) {
+                #expect(rung.failures[0].keys.contains("kretprobe_execve") == first)
+            }
+        }
+    }
+
+    @Test("nothing is asked of kprobes that may not sleep where the ring does") func sleepingRing() {
+        let preemption = Preemption(sleepsInKprobes: true)
+        #expect(Recording.deletes.rungs(preemption).map(\.name) == ["fentry", "kprobe", "syscalls"])
+        for rung in Recording.exec.rungs(preemption) {
+            #expect(rung.failures[0].keys.contains("fexit_execve"))
+        }
+        let limits = Recording.deletes.rungs(preemption)[0].limits([], preemption)
+        #expect(limits.contains { $0.contains("they are counted)") } && !limits.contains { $0.contains("hooks = ") })
     }
 
     @Test(
         "what the kernel skips is counted where an event hangs on it",
         arguments: [
-            ("exec_tp_btf", true), ("exec_kprobe", true), ("fexit_execve", true), ("kretprobe_left", true),
+            ("exec_tp_btf", true), ("exec_tp", true), ("fexit_execve", true), ("kretprobe_left", true),
             ("kretprobe_returned", true), ("exit_call", true), ("exit_32_bit", true), ("enter_unlink", true),
-            ("exit_tp_btf", false), ("exit_thread", false), ("touch_ctime", false), ("complete_entry", false),
+            ("exit_tp_btf", false), ("exit_thread", false), ("note_binprm", false),
+            ("touch_ctime", false), ("complete_entry", false),
             ("submit_req", false),
         ]) func isEventful(program: String, expected: Bool)
     {

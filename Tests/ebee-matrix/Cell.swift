@@ -59,7 +59,8 @@ struct Cell: Sendable {
         switch condition {
         case .all where kernel == nil: nil
         case .all, .preempt, .blind:
-            isPreempted ? Rungs(exec: "kprobe", deletes: "kprobe") : Rungs(exec: "tp_btf", deletes: "fentry")
+            // Programs of tracepoints can be interrupted since Linux 7.0 only.
+            Rungs(exec: kernel == "7" ? "kprobe" : "tp_btf", deletes: isPreempted ? "kprobe" : "fentry")
         case .bare: Rungs(exec: "tp_btf", deletes: "syscalls")
         case .lockdown, .noBTF, .cost: nil
         }
