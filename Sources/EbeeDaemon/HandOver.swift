@@ -114,6 +114,8 @@ struct HandOver {
                 left.forget(keeper)
             }
         }
+        // Behind the blind ones.
+        if wereBlind { tell(isBlind: false, recording) }
         return inherited
     }
 
@@ -150,10 +152,12 @@ struct HandOver {
         let hooks = program.summary
         let now = program.attached ?? Clock.boot()
         if !isSeamless { inherited.window.recordingSince = now }
+        let gone = inherited.stopped.map { Recorder.Predecessors.gone(from: $0, to: now) } ?? .none
         let drain: DrainService
         if let old = inherited.current {
             drain = old.drain
-            try drain.drain.replace(with: program, attached: left.attached, generation: left.generation) {
+            let predecessors = isSeamless ? .attachedUntil(left.attached) : gone
+            try drain.drain.replace(with: program, after: predecessors, generation: left.generation) {
                 old.left.forget(keeper) { Left.isAttaching($0) }
                 settle()
             } done: { [keeper] in
@@ -161,8 +165,9 @@ struct HandOver {
             }
         } else {
             let recorder = inherited.recorder
-            if !isSeamless, let stopped = inherited.stopped { recorder.markRestart(from: stopped, to: now) }
-            if recorder.generation != left.generation { recorder.begin(generation: left.generation, attached: nil) }
+            if recorder.generation != left.generation {
+                recorder.begin(generation: left.generation, after: isSeamless ? .none : gone)
+            }
             drain = try DrainService(program, into: recorder, isKept: keeper.isKeeping)
         }
         inherited.current = Inherited.Current(left: left, hooks: hooks, drain: drain)

@@ -149,11 +149,10 @@ final class Keeper: Sendable {
         names.withLock { _ = $0.insert(name) }
     }
 
-    /// Whether the last process told that; it is not kept any longer.
+    /// Whether the last process told that. It is still told until that is taken back.
     func takeBlindness(_ recording: Recording) -> Bool {
         let taken = take(Self.blind(recording))
         for (_, descriptor) in taken { close(descriptor) }
-        if !taken.isEmpty { forget(Self.blind(recording)) }
         return !taken.isEmpty
     }
 

@@ -21,6 +21,7 @@ final class SelfTest: Sendable {
     private let logger: Logger
     private let tell: @Sendable (_ isBlind: Bool, Recording) -> Void
     private let state = Mutex(State())
+    private let concluding = Mutex(())
     /// A reload may come while the test of the start, or of another reload, still runs.
     private let runs = Atomic<Int>(0)
 
@@ -80,7 +81,13 @@ final class SelfTest: Sendable {
     }
 
     /// Keeps what was found of a stream, and tells the log what is new.
+    ///
+    /// Called by the test and by whoever sees that events come: each has its say as a whole, the later one in the end.
     private func conclude(_ entry: Begun, _ finding: StatusReport.SelfTest) {
+        concluding.withLock { _ in concludeAlone(entry, finding) }
+    }
+
+    private func concludeAlone(_ entry: Begun, _ finding: StatusReport.SelfTest) {
         let stream = entry.recording.stream
         let before = state.withLock { state in
             let before = state.findings[stream]

@@ -58,12 +58,18 @@ public final class Drain: Sendable {
         init(_ program: consuming Program, _ recorder: Recorder, _ name: String, _ stopping: Flag)
             throws(SystemError)
         {
-            let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
-            figures = Figures(accounts: try Accounts(of: program), gauge: gauge)
-            try program.serve()
-            ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
-                unsafe recorder.record(bytes)
-                return !stopping.isRaised
+            do throws(SystemError) {
+                let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
+                figures = Figures(accounts: try Accounts(of: program), gauge: gauge)
+                try program.serve()
+                ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
+                    unsafe recorder.record(bytes)
+                    return !stopping.isRaised
+                }
+            } catch {
+                // Who else holds the links has them whole.
+                program.leave()
+                throw error
             }
             self.program = consume program
         }
@@ -74,8 +80,7 @@ public final class Drain: Sendable {
     /// Programs that take the place of those that are drained.
     private struct Successor: Sendable {
         let source: Source
-        /// Boot time from which on they were attached.
-        let attached: UInt64
+        let predecessors: Recorder.Predecessors
         let generation: UInt64
         let done: @Sendable () -> Void
     }
@@ -122,21 +127,24 @@ public final class Drain: Sendable {
     /// Other programs take the place of those that are drained: these are detached, and what their ring still holds goes to the
     /// window first. Takes a tenth of a second.
     /// - Parameters:
-    ///   - attached: boot time from which on the others were attached.
+    ///   - predecessors: what is known of those that are drained.
     ///   - generation: that of the others.
     ///   - release: makes whoever else holds the links of those that are drained give them up.
     ///   - done: called on the thread once nothing more can come from them.
     public func replace(
-        with program: consuming Program, attached: UInt64, generation: UInt64, release: () -> Void,
+        with program: consuming Program, after predecessors: Recorder.Predecessors, generation: UInt64,
+        release: () -> Void,
         done: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         let source = try Source(program, recorder.recorder, name, shared.stopping)
-        let until = attached + Recorder.attachedTogether
-        let now = Clock.boot()
-        if now < until { usleep(UInt32((until - now) / 1000) + 1) }
+        if case .attachedUntil(let attached) = predecessors {
+            let until = attached &+ Recorder.attachedTogether
+            let now = Clock.boot()
+            if now < until { usleep(UInt32(clamping: (until - now) / 1000 + 1)) }
+        }
         release()
         shared.successors.withLock {
-            $0.append(Successor(source: source, attached: attached, generation: generation, done: done))
+            $0.append(Successor(source: source, predecessors: predecessors, generation: generation, done: done))
         }
     }
 
@@ -172,10 +180,9 @@ public final class Drain: Sendable {
 
     /// Returns something to ask later: whether what had happened when this was called has come to the window.
     public func arrival() -> @Sendable () -> Bool {
-        // Those that take the place of others record before they are read.
+        // Those that take the place of others record before they are read; in this order, none is overlooked as it does so.
         let gauges =
-            [shared.figures.withLock { $0.gauge }]
-            + shared.successors.withLock { $0.map(\.source.figures.gauge) }
+            shared.successors.withLock { $0.map(\.source.figures.gauge) } + [shared.figures.withLock { $0.gauge }]
         let awaited = gauges.map { ($0, $0.produced) }
         return { awaited.allSatisfy { gauge, position in gauge.hasReached(position) } }
     }
@@ -206,8 +213,7 @@ public final class Drain: Sendable {
                 shared.pulse.store(now, ordering: .relaxed)
                 if count > 0 { recorder.publish() }
                 if count >= 0, now - settled >= UInt64(Drain.patience) * 1_000_000 { settle(source, now) }
-                if let successor = shared.successors.withLock({ $0.first }) {
-                    try goOn(with: successor, after: source)
+                if let successor = shared.successors.withLock({ $0.first }), try goOn(with: successor, after: source) {
                     shared.successors.withLock { _ = $0.removeFirst() }
                 }
                 if count > 0 { usleep(Drain.gathering) }
@@ -235,7 +241,8 @@ public final class Drain: Sendable {
             written = gauge.produced
         }
 
-        private func goOn(with successor: Successor, after source: Source) throws(SystemError) {
+        /// False when it is told to stop meanwhile.
+        private func goOn(with successor: Successor, after source: Source) throws(SystemError) -> Bool {
             shared.skipped.store(source.skipped, ordering: .relaxed)
             source.program?.detach()
             // A program that was running when it was detached comes to its end. Until then nothing behind its record can be read,
@@ -247,21 +254,24 @@ public final class Drain: Sendable {
                 shared.pulse.store(Clock.boot(), ordering: .relaxed)
             } while source.figures.gauge.used > 0 && Clock.boot() < end && !shared.stopping.isRaised
             // What the ring still holds, the next process takes.
-            if shared.stopping.isRaised { return }
+            if shared.stopping.isRaised { return false }
             compare(source, Clock.boot())
             compare(source, Clock.boot(), isLast: true)
-            recorder.begin(generation: successor.generation, attached: successor.attached)
+            recorder.publish()
+            recorder.begin(generation: successor.generation, after: successor.predecessors)
             asked = 0
             written = 0
             shared.skipped.store(0, ordering: .relaxed)
             shared.figures.withLock { $0 = successor.source.figures }
             self.source = successor.source
             successor.done()
+            return true
         }
 
         /// Frees the ring, and detaches the programs unless they are kept.
         func release() {
-            if isKept { source?.program?.leave() }
+            let successors = shared.successors.withLock { exchange(&$0, with: []) }
+            if isKept { for kept in [source].compactMap({ $0 }) + successors.map(\.source) { kept.program?.leave() } }
             source = nil
         }
     }

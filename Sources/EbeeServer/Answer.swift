@@ -56,7 +56,7 @@ struct Merge {
     init(_ readers: [StreamReader]) { self.readers = readers }
 
     /// Events that are known to be lost, of those that were read.
-    var lost: UInt64 { readers.reduce(0) { $0 + $1.lost } }
+    var lost: UInt64 { readers.reduce(0) { $0 &+ $1.lost } }
 
     /// Writes a stretch; true when nothing is left before the ends.
     mutating func write(_ writer: inout JSONWriter) -> Bool {
@@ -75,7 +75,7 @@ struct Merge {
         var earliest: (index: Int, time: UInt64)?
         for index in readers.indices {
             guard let time = readers[index].nextTime(batches[index], &writer) else { continue }
-            if time < earliest?.time ?? .max { earliest = (index, time) }
+            if earliest.map({ time < $0.time }) ?? true { earliest = (index, time) }
         }
         return earliest?.index
     }
@@ -238,7 +238,7 @@ struct ReverseAnswer: Answer {
             if let evicted = backward.evicted(since: interval.begin, narrowedTo: reachedLimit) {
                 reader.write(evicted, &writer)
             }
-            return sum + reader.lost
+            return sum &+ reader.lost
         }
         if let reachedLimit { interval.narrow(to: reachedLimit) }
         writer.append(interval.account(matched: Int64(matched), lost: lost).line(id: id))
@@ -282,10 +282,16 @@ struct Question {
 
     /// - Parameters:
     ///   - now: boot time at which it came.
-    ///   - isLate: whether what happened until then may not be in the windows yet.
-    init(_ id: RequestID, _ recent: Recent, _ sources: [Source], now: UInt64 = Clock.boot(), isLate: Bool = false) {
+    ///   - arrival: of what happened until then.
+    init(
+        _ id: RequestID, _ recent: Recent, _ sources: [Source], now: UInt64 = Clock.boot(),
+        arrival: Source.Arrival = Source.Arrival()
+    ) {
         self.id = id
         let asked = Interval.Asked(recent, now: now)
+        // What is marked from here on may be counted twice, and is not overlooked.
+        let isFresh = asked.isFresh || !arrival.wasThere
+        let unmarked = isFresh ? sources.reduce(0) { $0 &+ $1.unmarked() } : 0
         let readers = sources.map { source in
             let start = asked.since == 0 ? source.window.start : source.window.cursor(since: asked.since)
             return StreamReader(
@@ -294,7 +300,8 @@ struct Question {
         }
         self.readers = readers
         // In this order: what is given up from here on is found missing by the readers.
-        interval = Interval(asked, sources, isLate: isLate)
+        let late = zip(sources, arrival.late).filter { $1 }.map { $0.0 }
+        interval = Interval(asked, sources, late: late, unmarked: unmarked)
     }
 }
 
@@ -315,8 +322,8 @@ struct Interval {
             until = min(now, recent.until.map { Interval.boot($0, now: now) } ?? now)
         }
 
-        /// Whether this reaches until now, or nearly: what happened a moment ago may be on its way.
-        var reachesNow: Bool { now - until < Interval.markedWithin }
+        /// Whether a loss in this, a moment ago, may have no mark yet.
+        var isFresh: Bool { now - until < Interval.markedWithin }
     }
 
     private var asked: Asked
@@ -324,21 +331,23 @@ struct Interval {
     private let covered: UInt64
     /// Where they end, if that is before the end of what is asked about.
     private let arrived: UInt64?
-    /// Events that were lost a moment ago, if the interval reaches until now: there is no mark of them yet.
+    /// Events that were lost a moment ago, and that there is no mark of yet.
     private let unmarked: UInt64
     private let blindness: [Blindness]
     private let scope: Scope
 
-    /// Within this time, a loss has its mark in the window.
+    /// Within this time, a loss has its mark in the window, unless what is in the ring is held up.
     private static let markedWithin: UInt64 = 1_000_000_000
 
-    init(_ asked: Asked, _ sources: [Source], isLate: Bool) {
+    /// - Parameter late: those of the sources in which what happened until now has not arrived.
+    init(_ asked: Asked, _ sources: [Source], late: [Source], unmarked: UInt64) {
         self.asked = asked
         scope = sources.contains { $0.view.scope == .own } ? .own : .all
         covered = sources.map(\.coveredSince).max() ?? 0
         blindness = sources.map(\.window.blindness)
-        unmarked = asked.reachesNow ? sources.reduce(0) { $0 + $1.unmarked() } : 0
-        arrived = isLate ? sources.map { $0.window.newestTime ?? 0 }.min() : nil
+        self.unmarked = unmarked
+        let newest = late.map { $0.window.newestTime ?? 0 }.min()
+        arrived = newest.flatMap { $0 <= asked.until &+ Window.disorder ? min($0, asked.until) : nil }
     }
 
     /// Boot time at which what is asked about begins.
@@ -348,12 +357,13 @@ struct Interval {
     mutating func narrow(to time: UInt64) { asked.since = max(asked.since, time) }
 
     func account(matched: Int64, lost: UInt64) -> Completeness {
-        let lost = lost + unmarked
+        let lost = lost &+ unmarked
         let isBlind = blindness.contains { $0.covers(from: begin, until: asked.until) }
-        let from = max(begin, covered)
+        let to = arrived ?? asked.until
+        let isCovered = begin >= covered && covered <= asked.until
         return Completeness(
-            matched: matched, complete: begin >= covered && arrived == nil && lost == 0 && !isBlind,
-            from: Clock.wall(boot: from), to: Clock.wall(boot: min(asked.until, max(from, arrived ?? .max))),
+            matched: matched, complete: isCovered && arrived == nil && lost == 0 && !isBlind,
+            from: Clock.wall(boot: min(max(begin, covered), to)), to: Clock.wall(boot: to),
             lost: scope == .all ? Int64(clamping: lost) : nil, blind: isBlind, late: arrived != nil)
     }
 

@@ -152,9 +152,7 @@ final class Connection: Sendable {
     private func question(_ id: RequestID, _ recent: Recent) async throws -> Question {
         let sources = sources(recent.stream)
         let now = Clock.boot()
-        var isLate = false
-        if Interval.Asked(recent, now: now).reachesNow { isLate = try await !Source.haveArrived(sources) }
-        return Question(id, recent, sources, now: now, isLate: isLate)
+        return Question(id, recent, sources, now: now, arrival: try await Source.arrival(sources))
     }
 
     private func sources(_ stream: EventStream) -> [Source] {

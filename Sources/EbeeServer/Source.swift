@@ -35,14 +35,28 @@ public struct Source: Sendable {
     static let patience = Duration.seconds(2)
     private static let pause = Duration.milliseconds(1)
 
-    /// Waits until what happened before this call is in the windows. False when that takes longer than `patience`.
-    static func haveArrived(_ sources: [Source], patience: Duration = patience) async throws -> Bool {
+    /// Of what had happened in several sources at some time.
+    struct Arrival: Equatable {
+        /// All of it was in the windows at once.
+        var wasThere = true
+        /// By source, whether it was still on its way when it was no longer waited for; empty where none was.
+        var late: [Bool] = []
+    }
+
+    /// Waits until what happened before this call is in the windows, at most for `patience`.
+    static func arrival(_ sources: [Source], patience: Duration = patience) async throws -> Arrival {
         let arrivals = sources.map { $0.arrival() }
         let deadline = ContinuousClock.now + patience
-        while !arrivals.allSatisfy({ $0() }) {
-            if ContinuousClock.now >= deadline { return false }
+        var arrival = Arrival()
+        while true {
+            let late = arrivals.map { !$0() }
+            if !late.contains(true) { return arrival }
+            arrival.wasThere = false
+            if ContinuousClock.now >= deadline {
+                arrival.late = late
+                return arrival
+            }
             try await Task.sleep(for: pause)
         }
-        return true
     }
 }

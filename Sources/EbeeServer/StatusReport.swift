@@ -206,10 +206,10 @@ public struct StatusReport: Sendable {
 
     private func writeCounts(_ stream: Stream, _ writer: inout JSONWriter) {
         writer.number("generated", stream.generated)
-        writer.number("events", stream.window.events + stream.window.evicted)
+        writer.number("events", stream.window.events &+ stream.window.evicted)
         writer.number("lost", stream.losses.events)
         writer.beginObject("losses")
-        writer.number("ring_full", stream.losses.events - stream.losses.missed)
+        writer.number("ring_full", stream.losses.events &- stream.losses.missed)
         writer.number("missed", stream.losses.missed)
         writer.number("malformed", stream.losses.malformed)
         writer.endObject()

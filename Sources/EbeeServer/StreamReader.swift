@@ -249,7 +249,7 @@ struct StreamReader {
         mark.from = evicted.from
         mark.to = evicted.to
         mark.why = EBEE_EVICTED.rawValue
-        lost += evicted.count
+        lost &+= evicted.count
         writer.beginObject()
         writer.json("id", id)
         writer.lost(mark, stream: source.event, scope: source.view.scope)
@@ -341,6 +341,7 @@ struct BackwardReader {
         take()
         if let isEvent = reader.write(at: match.position, &writer) { return isEvent }
         missed += 1
+        reached = .max
         return false
     }
 
@@ -348,7 +349,7 @@ struct BackwardReader {
     /// - Parameter begin: boot time at which what is asked about begins.
     func evicted(since begin: UInt64, narrowedTo time: UInt64?) -> StreamReader.Evicted? {
         if missed == 0 { return nil }
-        if let time, reached < .max, reached + Window.disorder <= time { return nil }
+        if let time, reached <= time, time - reached >= Window.disorder { return nil }
         let to = reached < .max ? reached : reader.source.window.coveredSince
         return StreamReader.Evicted(count: missed, from: min(begin, to), to: to)
     }

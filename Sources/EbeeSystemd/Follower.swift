@@ -32,6 +32,7 @@ struct Follower {
             settled = cursor
             missing.add(bursts.missing)
             if gap > 0 { missing.add(gap, from: newest, to: newest) }
+            for loss in bursts.losses { missing.add(loss.missing) }
             for burst in bursts.all { missing.add(burst.count, from: burst.from, to: burst.to) }
         }
         let bookmark = Bookmark(

@@ -42,7 +42,7 @@ struct JournalRun: ~Copyable {
             isStopping = shared.stopping.load(ordering: .acquiring)
             settings = shared.settings.withLock { $0 }
             // Asked before looking, so that nothing that comes in between is slept through.
-            doorbell.notify { [shared] in shared.bell.signal() }
+            let waiter = doorbell.notify { [shared] in shared.bell.signal() }
             for index in streams.indices {
                 follow(index)
                 flush(index, isStopping: isStopping)
@@ -52,6 +52,7 @@ struct JournalRun: ~Copyable {
             publish()
             let isWaiting = !outlet.isAvailable || followers.contains { $0.bursts.isOpen }
             if !isStopping { shared.bell.wait(milliseconds: isWaiting ? 250 : 1000) }
+            doorbell.forget(waiter)
         }
     }
 
@@ -148,6 +149,12 @@ struct JournalRun: ~Copyable {
         else { return }
         let stream = streams[index]
         let count = followers[index].bursts.count
+        while let loss = followers[index].bursts.losses.first {
+            outlet.entry.lost(loss.missing, why: EventName.why(loss.why), stream: stream.event)
+            if case .refused = outlet.send() { return }
+            followers[index].bursts.dropLoss()
+            followers[index].save(in: stream.window)
+        }
         while let burst = followers[index].bursts.all.first {
             switch write(burst, stream) {
             case .taken: if burst.count == 1 { state.written += 1 } else { state.folded += burst.count }
@@ -157,16 +164,10 @@ struct JournalRun: ~Copyable {
             followers[index].bursts.dropBurst()
             followers[index].save(in: stream.window)
         }
-        while let loss = followers[index].bursts.losses.first {
-            outlet.entry.lost(loss.missing, why: EventName.why(loss.why), stream: stream.event)
-            if case .refused = outlet.send() { return }
-            followers[index].bursts.dropLoss()
-            followers[index].save(in: stream.window)
-        }
         followers[index].settle()
         // It goes on until an interval brings no more than the rate and what waits is little.
         let waiting = stream.window.end.ordinal &- followers[index].cursor.ordinal
-        let isCalm = count <= settings.entriesPerSecond * (now - since) / 1_000_000_000
+        let isCalm = count / max(1, (now - since) / 1_000_000_000) <= settings.entriesPerSecond
         followers[index].bursts.close()
         if !isCalm || waiting > settings.backlog / 2 { followers[index].fold() }
     }

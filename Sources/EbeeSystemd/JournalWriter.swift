@@ -109,6 +109,7 @@ public final class JournalWriter: Sendable {
     /// What it has done so far. What waits is found when it is asked for: a writer that journald holds up counts nothing.
     public var state: JournalState {
         var state = shared.state.withLock { $0 }
+        let now = Clock.boot()
         for case (let stream, let progress?) in zip(streams, state.progress) {
             let end = stream.window.end.ordinal
             let start = stream.window.start.ordinal
@@ -117,7 +118,7 @@ public final class JournalWriter: Sendable {
             let accounted = progress.settled + gone + progress.missing
             if end > accounted { state.behind += end - accounted }
             let oldest = progress.oldest ?? Self.firstEvent(in: stream.window, from: progress.cursor)
-            if let oldest { state.lag = max(state.lag ?? 0, Clock.boot() - min(oldest, Clock.boot())) }
+            if let oldest { state.lag = max(state.lag ?? 0, now - min(oldest, now)) }
         }
         return state
     }

@@ -32,9 +32,8 @@ public final class Doorbell: Sendable {
     public func ring() {
         guard waiting.load(ordering: .sequentiallyConsistent) else { return }
         let woken = waiters.withLock { waiters in
-            defer { waiters.wakes.removeAll(keepingCapacity: true) }
             waiting.store(false, ordering: .sequentiallyConsistent)
-            return waiters.wakes
+            return exchange(&waiters.wakes, with: [:])
         }
         for wake in woken.values { wake() }
     }

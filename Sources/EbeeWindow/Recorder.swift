@@ -101,16 +101,29 @@ public final class Recorder {
     /// How long programs have to stay attached after those that take their place are, in nanoseconds.
     public static let attachedTogether = Overlap.length
 
+    /// What is known of the programs before others.
+    public enum Predecessors: Sendable {
+        /// There were none, or none whose events are known.
+        case none
+        /// They had gone when the others came: between these boot times nobody recorded.
+        case gone(from: UInt64, to: UInt64)
+        /// They were still there when the others were attached, at this boot time, and at least until `attachedTogether` later: an
+        /// event that both saw stays once.
+        case attachedUntil(UInt64)
+    }
+
     /// From now on, other programs' records come: their sequence numbers begin anew.
-    /// - Parameter attached: boot time from which on they were attached, where others were until now, and at least until
-    ///   `attachedTogether` later: an event that both saw stays once.
-    public func begin(generation: UInt64, attached: UInt64?) {
+    public func begin(generation: UInt64, after predecessors: Predecessors) {
         let window = writer.window
+        if case .gone(let from, let to) = predecessors { markRestart(from: from, to: to) }
         // First, and of no effect until the generation is that.
-        window.ledger.takeOver = attached.map {
-            TakeOver(
-                generation: generation, attached: $0, time: Clock.boot(), segment: writer.checkpointSegment)
-        }
+        window.ledger.takeOver =
+            if case .attachedUntil(let attached) = predecessors {
+                TakeOver(
+                    generation: generation, attached: attached, time: Clock.boot(), segment: writer.checkpointSegment)
+            } else {
+                nil
+            }
         writer.begin(generation: generation)
         counted = Array(repeating: ebee_account(), count: counted.count)
         losses.set(writer)
@@ -118,8 +131,8 @@ public final class Recorder {
         overlap = Overlap(goingOn: window, generation: generation)
     }
 
-    /// Between these boot times nobody recorded, so that nobody knows how many events there were.
-    public func markRestart(from: UInt64, to: UInt64) {
+    /// Nobody recorded, so that nobody knows how many events there were.
+    private func markRestart(from: UInt64, to: UInt64) {
         mark(0, from: min(from, to), to: to, why: EBEE_RESTART, lane: counted.count - 1)
         publish()
     }
@@ -148,6 +161,13 @@ public final class Recorder {
             let end = window.end.ordinal
             bookmark.ordinal = end > behind ? end - behind : 0
             bookmark.position = 0
+            // What the old window had given up is not in this one either.
+            if behind > end {
+                let covered = old.coveredSince
+                if bookmark.missed == 0 { bookmark.missedSince = covered }
+                bookmark.missed &+= behind - end
+                bookmark.missedUntil = max(bookmark.missedUntil, covered)
+            }
             window.bookmark = bookmark
         }
     }

@@ -108,11 +108,16 @@ public final class Window: Sendable {
         else { throw UnusableWindow("it is damaged, or of another machine") }
         let head = ledger.head.load()
         let (newest, oldest) = (head / UInt64(segmentBytes), ledger.oldestSegment.load())
-        guard Int(head % UInt64(segmentBytes)) >= Self.headerBytes, oldest <= newest,
+        guard head < 1 << 62, Int(head % UInt64(segmentBytes)) >= Self.headerBytes, oldest <= newest,
             newest - oldest < UInt64(segmentCount)
         else { throw UnusableWindow("it is damaged: where it ends can't be") }
+        var events = unsafe header(oldest).pointee.firstOrdinal
+        guard events < 1 << 62, oldest > 0 || events == 0 else {
+            throw UnusableWindow("it is damaged: so many events there can't be")
+        }
         for segment in oldest...newest {
-            guard unsafe walk(segment, { _, _, _ in }) else {
+            let isCounted = unsafe header(segment).pointee.firstOrdinal == events
+            guard isCounted, unsafe walk(segment, { header, _, _ in if header.sequence != 0 { events += 1 } }) else {
                 throw UnusableWindow("segment \(segment) of it is damaged")
             }
         }
@@ -292,7 +297,7 @@ public final class Window: Sendable {
         /// Makes what is known of the lanes last, apart from what the records tell.
         private mutating func checkpoint() {
             if segment == checkpointSegment {
-                // Nothing stands on the one in force.
+                // The one in force says nothing.
                 window.ledger.save(lanes, generation: generation, segment: segment)
             } else {
                 advance()
@@ -301,9 +306,7 @@ public final class Window: Sendable {
         }
 
         /// The segment that would begin with a checkpoint that is made now.
-        var checkpointSegment: UInt64 {
-            Int(position) % window.segmentBytes == Window.headerBytes ? segment : segment + 1
-        }
+        var checkpointSegment: UInt64 { position == UInt64(Window.headerBytes) ? segment : segment + 1 }
 
         /// From now on, other programs give the sequence numbers: from 1.
         mutating func begin(generation: UInt64) {
@@ -379,6 +382,7 @@ public final class Window: Sendable {
     /// Before the first record of a segment; nil when it was given up.
     public func cursor(segment: UInt64) -> Cursor? {
         let ordinal = unsafe header(segment).pointee.firstOrdinal
+        ebee_fence()
         return isHeld(segment) ? cursor(segment: segment, ordinal: ordinal) : nil
     }
 
@@ -422,6 +426,7 @@ public final class Window: Sendable {
         while true {
             let oldest = ledger.oldestSegment.load()
             let ordinal = unsafe header(oldest).pointee.firstOrdinal
+            ebee_fence()
             if isHeld(oldest) { return cursor(segment: oldest, ordinal: ordinal) }
         }
     }

@@ -257,6 +257,30 @@ import Testing
         }
     }
 
+    @Test func untilBeforeRecordingBegan() throws {
+        let (exec, deletes) = try two()
+        let done = try #require(try forward(Recent(until: exec.wall(-10)), exec, deletes).done)
+        #expect(!done.complete && done.matched == 0 && done.from <= done.to)
+    }
+
+    /// What has a mark by the time that it is asked how much has none is before the end of the answer.
+    @Test func aLossThatIsMarkedMeanwhile() throws {
+        let stream = try Stream("exec")
+        stream.execution(1, at: 1)
+        // Of one thread, here.
+        nonisolated(unsafe) let marked = stream
+        let source = Source(
+            event: "exec", stream: "exec", window: stream.window,
+            unmarked: {
+                unsafe marked.lose(7)
+                unsafe marked.execution(2, at: 2)
+                return 0
+            })
+        var answer = ForwardAnswer(Question(id, Recent(), [source]))
+        let lines = try run(&answer)
+        #expect(lines.shape == [1, -7, 2] && lines.done?.lost == 7)
+    }
+
     /// What the window gives up behind the question's end, or behind what it asks about, is not missed.
     @Test func whatIsGivenUpLaterIsNotMissed() throws {
         let stream = try Stream("exec", bytes: 1)
@@ -289,16 +313,23 @@ import Testing
         stream.execution(1, at: 1)
         let looks = Counter()
         let late = Source(event: "exec", stream: "exec", window: stream.window, arrival: { { looks.next() >= 2 } })
-        #expect(try await Source.haveArrived([stream.source, late], patience: .seconds(60)))
+        #expect(try await Source.arrival([stream.source]) == Source.Arrival())
+        #expect(
+            try await Source.arrival([stream.source, late], patience: .seconds(60))
+                == Source.Arrival(wasThere: false, late: []))
         #expect(looks.next() == 3)
         let never = Source(event: "exec", stream: "exec", window: stream.window, arrival: { { false } })
-        #expect(try await !Source.haveArrived([stream.source, never], patience: .milliseconds(20)))
+        #expect(
+            try await Source.arrival([stream.source, never], patience: .milliseconds(20))
+                == Source.Arrival(wasThere: false, late: [false, true]))
     }
 
     @Test func whatHasNotArrivedIsNotAnsweredFor() throws {
         let (exec, deletes) = try two()
+        let arrival = Source.Arrival(wasThere: false, late: [true, false])
+        let sources = [exec.source, deletes.source]
         for recent in [Recent(), Recent(limit: 100), Recent(reverse: true)] {
-            let question = Question(id, recent, [exec.source, deletes.source], isLate: true)
+            let question = Question(id, recent, sources, arrival: arrival)
             let lines: Lines
             if recent.reverse {
                 var answer = ReverseAnswer(question, limit: .max)
@@ -314,6 +345,11 @@ import Testing
             #expect(!done.complete && done.late && done.lost == 0 && done.matched == 10)
             // The newest execution is the 9th; what came after it on that stream isn't known.
             #expect(abs(done.to - Clock.wall(boot: exec.time(9))) < 2_000_000)
+        }
+        for (until, isLate) in [(7.5, false), (8.5, true), (20, true)] {
+            var answer = ForwardAnswer(Question(id, Recent(until: exec.wall(until)), sources, arrival: arrival))
+            let done = try #require(try run(&answer).done)
+            #expect(done.late == isLate && done.complete == !isLate, "until \(until)")
         }
     }
 

@@ -168,6 +168,38 @@ import Testing
         #expect(window.end.ordinal - (window.bookmark?.ordinal ?? 0) == 11)
     }
 
+    /// A smaller window, and a journal that had not come to what the old one gave up.
+    @Test func anotherSizeBehindABookmark() throws {
+        let old = try Window.small()
+        var recorder = Recorder(old)
+        for time in 1...3000 as ClosedRange<UInt64> { recorder.record(execution(time, time: time)) }
+        old.bookmark = Bookmark(ordinal: 40, missed: 5, missedSince: 7, missedUntil: 9)
+        let given = old.state.evicted
+        try #require(given > 100)
+        let window = try Window(name: "test", bytes: 4 << 20, maximumAge: .max / 2, lanes: 2, doorbell: Doorbell())
+        recorder = Recorder(window)
+        recorder.carry(over: old)
+        let bookmark = try #require(window.bookmark)
+        #expect(bookmark.missed == 5 + given - 40 && bookmark.missedSince == 7)
+        #expect(bookmark.missedUntil == old.coveredSince)
+        var cursor = window.cursor(bookmark)
+        #expect(window.records(at: &cursor).records.count == 3000 - Int(given))
+    }
+
+    /// Others attach where nobody was: it is known between which times.
+    @Test func aRestartIsMarked() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        recorder.record(execution(1, time: 10))
+        recorder.begin(generation: 1, after: .gone(from: 10, to: 90))
+        recorder.record(execution(1, time: 100))
+        let adopted = Recorder(try adopt(window))
+        #expect(adopted.generation == 1 && adopted.lost.events == 0)
+        let mark = try #require(window.all.compactMap(\.lost).first)
+        #expect(mark.why == EBEE_RESTART.rawValue && mark.count == 0 && mark.from == 10 && mark.to == 90)
+        #expect(window.all.map(\.header.time) == [10, 90, 100])
+    }
+
     /// Bursts of the same event, which come faster than a program takes. The old programs are detached in the midst of one.
     @Test("other programs take over: each event once", arguments: [30_000, -30_000] as [Int64], 10_000...10_006)
     func otherPrograms(delay: Int64, seen: Int) throws {
@@ -184,7 +216,7 @@ import Testing
         // A window that holds some hundred: what counts is the end.
         for (index, time) in times[..<seen].enumerated() { recorder.record(execution(UInt64(index) + 1, time: time)) }
         let before = window.end.ordinal
-        recorder.begin(generation: recorder.generation + 1, attached: attached)
+        recorder.begin(generation: recorder.generation + 1, after: .attachedUntil(attached))
         var sequence: UInt64 = 0
         for (index, time) in times.enumerated() where time > attached {
             sequence += 1
@@ -214,7 +246,7 @@ import Testing
         let times = (0..<2000).map { attached + UInt64($0 / 5) * 900_000 + UInt64($0 % 5) * 20_000 }
         let seen = Int.random(in: 600..<1900, using: &random)
         for (index, time) in times[..<seen].enumerated() { recorder.record(execution(UInt64(index) + 1, time: time)) }
-        recorder.begin(generation: 1, attached: attached)
+        recorder.begin(generation: 1, after: .attachedUntil(attached))
         for (index, time) in times.enumerated() {
             let bytes = execution(UInt64(index) + 1, lane: 1, time: time + 30_000)
             recorder.record(bytes)
@@ -245,7 +277,7 @@ import Testing
         recorder.record(deletion(1, time: attached + 110_000_000, how: EBEE_UNLINK))
         recorder.record(deletion(2, time: attached + 400_000_000, how: EBEE_RENAME))
         let before = window.end.ordinal
-        recorder.begin(generation: 1, attached: attached)
+        recorder.begin(generation: 1, after: .attachedUntil(attached))
         recorder.record(deletion(1, time: attached + 110_000_000, how: EBEE_UNLINK))
         recorder.record(deletion(2, time: attached + 300_000_000, how: EBEE_UNLINK))
         recorder.record(deletion(3, time: attached + 400_000_000, how: EBEE_RENAME))

@@ -2,11 +2,24 @@ import CEvents
 import EbeeRecord
 import EbeeTestSupport
 import Synchronization
+import Synchronization
 import Testing
 
 @testable import EbeeWindow
 
 @Suite struct WindowTests {
+    @Test func doorbell() {
+        let bell = Doorbell()
+        let woken = Mutex<[Int]>([])
+        let waiters = (0..<3).map { index in bell.notify { woken.withLock { $0.append(index) } } }
+        bell.forget(waiters[1])
+        bell.ring()
+        #expect(woken.withLock { $0.sorted() } == [0, 2])
+        bell.ring()
+        bell.forget(waiters[0])
+        #expect(woken.withLock { $0.count } == 2)
+    }
+
     @Test func emptyWindow() throws {
         let window = try Window.small()
         #expect(window.segmentCount == 4)

@@ -1,7 +1,9 @@
 import CEvents
+import EbeeProtocol
 import EbeeRecord
 import Glibc
 
+@testable import EbeeServer
 @testable import EbeeWindow
 
 /// Records of any kind and content, one after the other, through the recorder into a window: afterwards each event is read, or counted as
@@ -34,7 +36,7 @@ import Glibc
             window = adopted
             recorder = Recorder(window, processes: 16, redaction: secrets)
         case 3: readers[0].read(window)
-        case 4: recorder.begin(generation: recorder.generation + 1, attached: input.integer(UInt64.self))
+        case 4: recorder.begin(generation: recorder.generation + 1, after: .attachedUntil(input.integer(UInt64.self)))
         default:
             let bytes = record(&input)
             // In order, as the ring keeps them, or as they come.
@@ -84,6 +86,17 @@ import Glibc
     _ = window.coveredSince
     _ = window.bookmark.map { window.cursor($0) }
     _ = window.cursor(since: 1 << 32)
+    let source = Source(event: "delete", stream: "deletes", window: window)
+    var writer = JSONWriter()
+    func answer(_ recent: Recent) -> Question { Question(.integer(1), recent, [source]) }
+    func finish(_ answer: some Answer) {
+        var answer = answer
+        while answer.step(&writer) == .more { writer.removeAll() }
+        writer.removeAll()
+    }
+    finish(ForwardAnswer(answer(Recent())))
+    finish(NewestAnswer(answer(Recent(limit: 50)), limit: 50))
+    finish(ReverseAnswer(answer(Recent(since: .wall(nanoseconds: 0), until: .ago(nanoseconds: 5))), limit: .max))
     guard let larger = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell()) else {
         return
     }
