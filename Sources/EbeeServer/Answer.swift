@@ -346,7 +346,7 @@ struct Interval {
         covered = sources.map(\.coveredSince).max() ?? 0
         blindness = sources.map(\.window.blindness)
         self.unmarked = unmarked
-        let newest = late.map { $0.window.newestTime ?? 0 }.min()
+        let newest = late.map { $0.window.newestTime ?? $0.window.recordingSince }.min()
         arrived = newest.flatMap { $0 <= asked.until &+ Window.disorder ? min($0, asked.until) : nil }
     }
 

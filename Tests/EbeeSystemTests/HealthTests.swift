@@ -27,13 +27,18 @@ extension KernelSuites {
             let recorder = try Recorder()
             let place = try Place()
             let file = try place.file("x")
+            usleep(5_000_000)
+            #expect(Call.unlink(try place.file("before")) == 0)
+            try recorder.settle()
             try recorder.freezing("ebee-deletes") { () throws in
                 #expect(Call.unlink(file) == 0)
+                // Behind that, something is known.
+                let before = try recorder.ebeectl("recent", "deletes", "--until", "3s", "--require-complete")
+                #expect(before.status == 0, "\(before.errorText)")
                 let answer = try recorder.ebeectl("recent", "deletes", "--path", file, "--require-complete")
                 #expect(answer.status == 3 && answer.lines.isEmpty)
                 #expect(answer.errorText.contains(" is still on its way"), "\(answer.errorText)")
                 #expect(try recorder.ebeectl("recent", "exec", "--require-complete").status == 0)
-                #expect(try recorder.ebeectl("recent", "deletes", "--until", "5s", "--require-complete").status == 0)
             }
             // At once, again and again: no question comes too early.
             for index in 0..<200 {
