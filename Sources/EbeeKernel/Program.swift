@@ -209,7 +209,8 @@ public struct Program: ~Copyable {
         let wanted = rung.withTraits(programs, types)
         // The kernel may have refused this one.
         return [wanted, wanted.subtracting([Recording.unlimitedReturns])].contains { programs in
-            Self.fingerprint(recording, programs, Self.settings(programs, settings, types), settings) == fingerprint
+            guard let fixed = try? Self.settings(programs, settings, types) else { return false }
+            return Self.fingerprint(recording, programs, fixed, settings) == fingerprint
         }
     }
 
@@ -230,10 +231,10 @@ public struct Program: ~Copyable {
 
     private static func settings(
         _ programs: Set<String>, _ settings: ProgramSettings, _ types: borrowing KernelTypes
-    ) -> ebee_settings {
+    ) throws(SystemError) -> ebee_settings {
         let unlink = types.parameters(of: "vfs_unlink")
         return ebee_settings(
-            cgroup_root: Self.cgroupRoot(), pid_namespace: Self.inode("/proc/self/ns/pid"),
+            cgroup_root: Self.cgroupRoot(), pid_namespace: try Self.inode("/proc/self/ns/pid"),
             arguments_limit: UInt32(settings.argumentBytes), report_failed: settings.failed ? 1 : 0,
             dentry_argument: UInt32(unlink.firstIndex(of: "dentry") ?? 0), unlink_arguments: UInt32(unlink.count),
             rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
@@ -304,7 +305,7 @@ public struct Program: ~Copyable {
     ) throws(SystemError) {
         let opened = unsafe try OpenObject(name: recording.object, image: recording.image)
         let programs = rung.programs.union(additions)
-        let fixed = Self.settings(programs, settings, types)
+        let fixed = try Self.settings(programs, settings, types)
         opened.choose(programs)
         if programs.contains(Recording.unlimitedReturns) {
             opened.attachTogether(programs.filter { rung.isOfReturns($0) })
@@ -343,9 +344,10 @@ public struct Program: ~Copyable {
     /// How many lanes the cpus of this machine can have.
     public static func lanes() -> Int { max(1, Int(libbpf_num_possible_cpus())) * Int(EBEE_LANES) }
 
-    private static func inode(_ path: String) -> UInt32 {
+    private static func inode(_ path: String) throws(SystemError) -> UInt32 {
         var status = stat()
-        return unsafe stat(path, &status) == 0 ? UInt32(truncatingIfNeeded: status.st_ino) : 0
+        guard unsafe stat(path, &status) == 0 else { throw SystemError("look at \(path)") }
+        return UInt32(truncatingIfNeeded: status.st_ino)
     }
 
     /// The root of the unified cgroup tree as this process sees it: its inode number is the node's own (kernfs). 1 is the

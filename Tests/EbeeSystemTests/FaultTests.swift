@@ -6,7 +6,7 @@ import Testing
 extension KernelSuites {
     /// Every call that can fail does so once: ebeed says so and ends, or goes on and loses nothing unsaid.
     @Suite(.requiresKernel) struct Faults {
-        /// `all`, or how many calls are failed, evenly spaced among all.
+        /// `all`, the name of a function, or how many calls are failed, evenly spaced among all.
         private static let wanted = ProcessInfo.processInfo.environment["EBEE_FAULTS"] ?? "16"
 
         /// Where libraries take a failure for impossible: SwiftNIO's event loop and Dispatch's ask for these when they begin, and end the
@@ -74,8 +74,10 @@ extension KernelSuites {
             }
             .filter { !Self.outOfOurHands.contains($0.function) }
             #expect(calls.count > 200)
-            let step = max(1, calls.count / (Self.wanted == "all" ? calls.count : Int(Self.wanted) ?? 16))
-            let chosen = stride(from: step / 2, to: calls.count, by: step).map { calls[$0] }
+            let named = calls.filter { $0.function == Self.wanted || Self.wanted == "all" }
+            let step = max(1, calls.count / (Int(Self.wanted) ?? calls.count))
+            let spaced = stride(from: step / 2, to: calls.count, by: step).map { calls[$0] }
+            let chosen = named.isEmpty ? spaced : named
 
             let begun = monotonic()
             let tally = Mutex((failed: 0, ended: 0, outOfOurHands: 0))
