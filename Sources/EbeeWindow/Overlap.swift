@@ -48,15 +48,13 @@ final class Overlap {
         // What the window gave up meanwhile they saw, and it is no pause.
         let from = max(attached, window.coveredSince)
         certain = max(from, attached &+ Self.length)
-        var last = certain
         for segment in window.segments where segment < takeOver.segment && window.lastTime(of: segment) >= attached {
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 guard header.sequence != 0, header.time >= attached, let key = unsafe key(header, bytes) else { return }
                 seen[key, default: Seen()].times.append(header.time)
-                last = max(last, header.time)
             }
         }
-        for key in seen.keys { seen[key]?.findPause(from: from, to: last) }
+        for key in seen.keys { seen[key]?.findPause(from: from, certain: certain) }
     }
 
     /// Whether the old programs saw this event of the new ones, which come here in their order: if so, what it is known by.
@@ -119,7 +117,9 @@ final class Overlap {
 }
 
 extension Overlap.Seen {
-    fileprivate mutating func findPause(from: UInt64, to: UInt64) {
+    /// Behind what is certain, only these times tell that the old programs still saw such events: others see others for longer.
+    fileprivate mutating func findPause(from: UInt64, certain: UInt64) {
+        let to = max(certain, times.max() ?? 0)
         var longest: UInt64 = 0
         var last = from
         for (index, time) in (times + [to]).enumerated() {

@@ -103,6 +103,11 @@ extension KernelSuites {
             _ = try must("rm", pinned.place("before"))
             let load = try Child(
                 [Binary.load, "--deletions", "4500", "--executions", "450", "--seconds", "6"].map { Array($0.utf8) })
+            // Deletions of other kinds, by others: some programs see more of these than their neighbors, as they are detached one by one.
+            let others = try Child(
+                ["sh", "-c", "while mkdir d && rmdir d && :>a && :>b; do mv -f a b; done"].map { Array($0.utf8) },
+                output: .null, errors: .null, directory: pinned.place.path)
+            defer { others.signal(SIGKILL) }
             usleep(500_000)
             for change in ["ring_bytes = 8388608", "window_bytes = 33554432\nfailed = false", ""] {
                 recorder.signal(SIGKILL)
