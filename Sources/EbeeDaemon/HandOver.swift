@@ -152,7 +152,7 @@ struct HandOver {
         let hooks = program.summary
         let now = program.attached ?? Clock.boot()
         if !isSeamless { inherited.window.recordingSince = now }
-        let gone = inherited.stopped.map { Recorder.Predecessors.gone(from: $0, to: now) } ?? .none
+        let gone = inherited.stopped.map { Recorder.Predecessors.gone(from: $0, to: now) } ?? .nobody
         let drain: DrainService
         if let old = inherited.current {
             drain = old.drain
@@ -165,9 +165,7 @@ struct HandOver {
             }
         } else {
             let recorder = inherited.recorder
-            if recorder.generation != left.generation {
-                recorder.begin(generation: left.generation, after: isSeamless ? .none : gone)
-            }
+            if recorder.generation != left.generation { recorder.begin(generation: left.generation, after: gone) }
             drain = try DrainService(program, into: recorder, isKept: keeper.isKeeping)
         }
         inherited.current = Inherited.Current(left: left, hooks: hooks, drain: drain)

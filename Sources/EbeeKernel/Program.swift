@@ -214,19 +214,16 @@ public struct Program: ~Copyable {
         }
     }
 
-    /// FNV-1a, 64 bits: names what programs were made from; nobody gains by making two alike.
+    /// Names what programs were made from.
     private static func fingerprint(
         _ recording: Recording, _ programs: Set<String>, _ fixed: ebee_settings, _ settings: ProgramSettings
     ) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        func add(_ bytes: some Sequence<UInt8>) {
-            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        }
-        unsafe add(recording.image)
-        for name in programs.sorted() { add(Array(name.utf8) + [0]) }
-        unsafe withUnsafeBytes(of: fixed) { unsafe add($0) }
-        add("\(settings.ringBytes) \(lanes())".utf8)
-        return String(hash, radix: 16)
+        var fingerprint = Fingerprint()
+        unsafe fingerprint.add(recording.image)
+        for name in programs.sorted() { fingerprint.add(Array(name.utf8) + [0]) }
+        unsafe withUnsafeBytes(of: fixed) { unsafe fingerprint.add($0) }
+        fingerprint.add("\(settings.ringBytes) \(lanes())".utf8)
+        return String(fingerprint.value, radix: 16)
     }
 
     private static func settings(

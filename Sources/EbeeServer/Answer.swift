@@ -277,6 +277,7 @@ struct TailAnswer: Answer {
 /// A `recent`, with the places in the windows that it is about.
 struct Question {
     let id: RequestID
+    private let recent: Recent
     let interval: Interval
     let readers: [StreamReader]
 
@@ -288,6 +289,7 @@ struct Question {
         arrival: Source.Arrival = Source.Arrival()
     ) {
         self.id = id
+        self.recent = recent
         let asked = Interval.Asked(recent, now: now)
         // What is marked from here on may be counted twice, and is not overlooked.
         let isFresh = asked.isFresh || !arrival.wasThere
@@ -302,6 +304,15 @@ struct Question {
         // In this order: what is given up from here on is found missing by the readers.
         let late = zip(sources, arrival.late).filter { $1 }.map { $0.0 }
         interval = Interval(asked, sources, late: late, unmarked: unmarked)
+    }
+
+    /// The answer, of the kind that is asked for.
+    var answer: any Answer {
+        switch (recent.reverse, recent.limit) {
+        case (true, let limit): ReverseAnswer(self, limit: limit ?? .max)
+        case (false, let limit?): NewestAnswer(self, limit: limit)
+        case (false, nil): ForwardAnswer(self)
+        }
     }
 }
 

@@ -137,12 +137,7 @@ final class Connection: Sendable {
             writer.append(Completeness.emptyLine(id: request.id))
             try await send(writer.bytes)
         case .recent(let recent):
-            let question = try await question(request.id, recent)
-            switch (recent.reverse, recent.limit) {
-            case (true, let limit): try await write(ReverseAnswer(question, limit: limit ?? .max), request.id)
-            case (false, let limit?): try await write(NewestAnswer(question, limit: limit), request.id)
-            case (false, nil): try await write(ForwardAnswer(question), request.id)
-            }
+            try await write(question(request.id, recent).answer, request.id)
         case .tail(let tail):
             try await write(TailAnswer(request.id, tail, sources(tail.stream)), request.id)
         }

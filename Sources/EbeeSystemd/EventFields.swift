@@ -84,20 +84,19 @@ extension JournalEntry {
         }
     }
 
-    private static func counted(_ count: UInt64, _ stream: String) -> String {
-        let what = stream == "exec" ? "execution" : "deletion"
-        return "\(count) \(what)\(count == 1 ? "" : "s")"
+    /// - Parameters:
+    ///   - count: 0 where nobody knows how many.
+    ///   - stream: nil where it concerns several.
+    private static func counted(_ count: UInt64, _ stream: String?) -> String {
+        let what = stream.map { $0 == "exec" ? "execution" : "deletion" } ?? "event"
+        return (count == 0 ? "" : "\(count) ") + what + (count == 1 ? "" : "s")
     }
 
     /// - Parameters:
     ///   - missing: 0 where nobody knows how many.
     ///   - stream: nil where it concerns several.
     mutating func lost(_ missing: Missing, why: String, stream: String?) {
-        let what =
-            stream.map {
-                missing.count == 0 ? $0 == "exec" ? "executions" : "deletions" : Self.counted(missing.count, $0)
-            }
-            ?? "\(missing.count) events"
+        let what = Self.counted(missing.count, stream)
         let message = why == "journal" ? "\(what) did not reach the journal" : "\(what) lost: \(why)"
         start(event: "lost", id: MessageID.lost, priority: 4, message: Array(message.utf8))
         if let stream { field("EBEE_STREAM", stream) }

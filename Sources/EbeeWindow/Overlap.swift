@@ -37,7 +37,8 @@ final class Overlap {
         self.init(window, takeOver)
         for segment in window.segments where segment >= takeOver.segment {
             _ = unsafe window.walk(segment) { header, bytes, _ in
-                if header.kind == RecordKind.double { unsafe count(bytes.load(as: ebee_double.self)) }
+                guard header.kind == RecordKind.double else { return }
+                _ = unsafe finds(bytes.load(as: ebee_double.self).key, at: header.time)
             }
         }
     }
@@ -60,59 +61,44 @@ final class Overlap {
     /// Whether the old programs saw this event of the new ones, which come here in their order: if so, what it is known by.
     func takes(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> UInt64? {
         guard let key = unsafe key(header, bytes) else { return nil }
-        if let known = seen[key] {
-            if header.time < known.pause { return key }
-            if known.next < known.times.count {
-                seen[key]?.next += 1
-                return key
-            }
-        }
+        if finds(key, at: header.time) { return key }
         return header.time < certain && certain - header.time > Self.reach ? key : nil
     }
 
-    /// Does what `takes` did when it found this.
-    private func count(_ double: ebee_double) {
-        guard let known = seen[double.key], double.header.time >= known.pause, known.next < known.times.count else {
-            return
-        }
-        seen[double.key]?.next += 1
+    /// Whether one that is known by this, and not found before, is among what they saw.
+    private func finds(_ key: UInt64, at time: UInt64) -> Bool {
+        guard let known = seen[key] else { return false }
+        if time < known.pause { return true }
+        guard known.next < known.times.count else { return false }
+        seen[key]?.next += 1
+        return true
     }
 
-    /// What is the same in both records, also where one program knows more of the file than the other; in short (FNV-1a, 64 bits), and
-    /// the same in the next process.
+    /// What is the same in both records, also where one program knows more of the file than the other, and also in the next process.
     private func key(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> UInt64? {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        func add(_ bytes: some Sequence<UInt8>) {
-            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        }
-        func add(_ number: some FixedWidthInteger) {
-            let number = UInt64(truncatingIfNeeded: number)
-            for shift in stride(from: 0, to: 64, by: 8) {
-                add(CollectionOfOne(UInt8(truncatingIfNeeded: number >> shift)))
-            }
-        }
+        var key = Fingerprint()
         let span = unsafe bytes.bytes
-        add(header.kind)
-        add(header.pid)
-        add(header.tid)
+        key.add(number: header.kind)
+        key.add(number: header.pid)
+        key.add(number: header.tid)
         switch header.kind {
         case RecordKind.exec:
             guard let record = try? ProcessRecord(span) else { return nil }
-            add(record.fixed.start)
-            add(record.fixed.result)
+            key.add(number: record.fixed.start)
+            key.add(number: record.fixed.result)
             // Not the arguments: how much of them is kept may have been set anew.
-            add(record.executable.count)
-            add(span.copy(record.executable))
-            add(span.copy(record.interpreter))
+            key.add(number: record.executable.count)
+            key.add(span.copy(record.executable))
+            key.add(span.copy(record.interpreter))
         case RecordKind.delete:
             guard let record = try? DeleteRecord(span) else { return nil }
-            add(record.fixed.start)
-            add(record.fixed.result)
-            add(record.fixed.how)
-            add(record.path(in: span) ?? [])
+            key.add(number: record.fixed.start)
+            key.add(number: record.fixed.result)
+            key.add(number: record.fixed.how)
+            key.add(record.path(in: span) ?? [])
         default: return nil
         }
-        return hash
+        return key.value
     }
 }
 

@@ -68,7 +68,7 @@ public final class Recorder {
     private var unpublished = 0
     /// The first record of the ring may be one that the process before this one took and could not tell the ring any more.
     private var retaken: Window.Writer.Taken?
-    /// What other programs recorded before those whose records come now; see `begin(generation:attached:)`.
+    /// What other programs recorded before those whose records come now; see `begin(generation:after:)`.
     private var overlap: Overlap?
     /// What was marked as lost.
     public let losses = LossCount()
@@ -104,7 +104,7 @@ public final class Recorder {
     /// What is known of the programs before others.
     public enum Predecessors: Sendable {
         /// There were none, or none whose events are known.
-        case none
+        case nobody
         /// They had gone when the others came: between these boot times nobody recorded.
         case gone(from: UInt64, to: UInt64)
         /// They were still there when the others were attached, at this boot time, and at least until `attachedTogether` later: an
@@ -195,7 +195,7 @@ public final class Recorder {
         }
         if let first = retaken {
             retaken = nil
-            if first == Window.Writer.Taken(header) { return }
+            if unsafe first == Window.Writer.Taken(header, bytes) { return }
         }
         if header.sequence != 0 {
             follow(header)

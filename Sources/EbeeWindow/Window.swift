@@ -194,7 +194,12 @@ public final class Window: Sendable {
             var sequence: UInt64
             var time: UInt64
 
-            init(_ header: RecordHeader) { (lane, sequence, time) = (header.lane, header.sequence, header.time) }
+            /// Nil where the record is no event's; in place of one, there may be a record that it is in the window already.
+            init?(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) {
+                (lane, sequence, time) = (header.lane, header.sequence, header.time)
+                if header.kind == RecordKind.double { sequence = unsafe bytes.load(as: ebee_double.self).sequence }
+                if sequence == 0 { return nil }
+            }
         }
 
         init(_ window: Window) {
@@ -207,13 +212,8 @@ public final class Window: Sendable {
             var (events, last) = (self.events, Taken?.none)
             _ = unsafe window.walk(segment) { header, bytes, _ in
                 unsafe Self.note(header, bytes, &lanes)
-                if header.sequence != 0 {
-                    events += 1
-                    last = Taken(header)
-                } else if header.kind == RecordKind.double {
-                    last = Taken(header)
-                    last?.sequence = unsafe bytes.load(as: ebee_double.self).sequence
-                }
+                if header.sequence != 0 { events += 1 }
+                last = unsafe Taken(header, bytes) ?? last
             }
             self.lanes = lanes
             self.events = events
@@ -230,13 +230,11 @@ public final class Window: Sendable {
         private static func note(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer, _ lanes: inout [LaneState]) {
             let lane = Int(header.lane)
             guard lane < lanes.count else { return }
-            let sequence =
-                header.kind == RecordKind.double ? unsafe bytes.load(as: ebee_double.self).sequence : header.sequence
-            if sequence != 0 {
+            if let taken = unsafe Taken(header, bytes) {
                 // One that was overtaken on its way into the ring is already marked as lost.
-                guard sequence > lanes[lane].sequence else { return }
-                lanes[lane].sequence = sequence
-                lanes[lane].time = header.time
+                guard taken.sequence > lanes[lane].sequence else { return }
+                lanes[lane].sequence = taken.sequence
+                lanes[lane].time = taken.time
             } else if header.kind == RecordKind.lost {
                 let mark = unsafe bytes.load(as: ebee_lost.self)
                 // A damaged window may hold any count.

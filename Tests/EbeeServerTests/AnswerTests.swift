@@ -11,17 +11,8 @@ import Testing
 @Suite struct AnswerTests {
     private let id = RequestID.integer(1)
 
-    private func forward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
-        var answer = ForwardAnswer(Question(id, recent, streams.map(\.source)))
-        return try run(&answer, between: between)
-    }
-
-    private func backward(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
-        if recent.reverse {
-            var answer = ReverseAnswer(Question(id, recent, streams.map(\.source)), limit: recent.limit ?? .max)
-            return try run(&answer, between: between)
-        }
-        var answer = NewestAnswer(Question(id, recent, streams.map(\.source)), limit: recent.limit ?? .max)
+    private func ask(_ recent: Recent, _ streams: Stream..., between: () -> Void = {}) throws -> Lines {
+        var answer = Question(id, recent, streams.map(\.source)).answer
         return try run(&answer, between: between)
     }
 
@@ -41,17 +32,17 @@ import Testing
 
     @Test func streamsMergeByTime() throws {
         let (exec, deletes) = try two()
-        #expect(try forward(Recent(), exec, deletes).shape == Array(1...10))
-        #expect(try backward(Recent(reverse: true), exec, deletes).shape == (1...10).reversed())
-        #expect(try backward(Recent(limit: 4), exec, deletes).shape == [7, 8, 9, 10])
-        #expect(try backward(Recent(limit: 4, reverse: true), exec, deletes).shape == [10, 9, 8, 7])
-        #expect(try backward(Recent(limit: 100), exec, deletes).shape == Array(1...10))
-        #expect(try forward(Recent(), deletes).shape == [2, 4, 6, 8, 10])
+        #expect(try ask(Recent(), exec, deletes).shape == Array(1...10))
+        #expect(try ask(Recent(reverse: true), exec, deletes).shape == (1...10).reversed())
+        #expect(try ask(Recent(limit: 4), exec, deletes).shape == [7, 8, 9, 10])
+        #expect(try ask(Recent(limit: 4, reverse: true), exec, deletes).shape == [10, 9, 8, 7])
+        #expect(try ask(Recent(limit: 100), exec, deletes).shape == Array(1...10))
+        #expect(try ask(Recent(), deletes).shape == [2, 4, 6, 8, 10])
     }
 
     @Test func everyLineCarriesTheRequest() throws {
         let (exec, deletes) = try two()
-        var answer = ForwardAnswer(Question(.string("q\"1"), Recent(), [exec.source, deletes.source]))
+        var answer = Question(.string("q\"1"), Recent(), [exec.source, deletes.source]).answer
         let lines = try run(&answer)
         #expect(lines.events.count == 10 && lines.events.allSatisfy { $0["id"]?.string == "q\"1" })
         #expect(lines.done?.matched == 10)
@@ -60,33 +51,33 @@ import Testing
     @Test func sinceAndUntil() throws {
         let (exec, deletes) = try two()
         // Reading the wall clock twice may move the bounds by less than a millisecond.
-        let lines = try forward(Recent(since: exec.wall(2.9), until: exec.wall(6.5)), exec, deletes)
+        let lines = try ask(Recent(since: exec.wall(2.9), until: exec.wall(6.5)), exec, deletes)
         #expect(lines.shape == [3, 4, 5, 6])
         let done = try #require(lines.done)
         #expect(done.complete && done.matched == 4 && done.lost == 0)
         #expect(abs(done.from - Clock.wall(boot: exec.time(2.9))) < 2_000_000)
         #expect(abs(done.to - Clock.wall(boot: exec.time(6.5))) < 2_000_000)
         #expect(
-            try backward(Recent(since: exec.wall(2.9), until: exec.wall(6.5), limit: 2), exec, deletes).shape == [5, 6])
-        #expect(try forward(Recent(since: .ago(nanoseconds: 1)), exec, deletes).shape == [])
+            try ask(Recent(since: exec.wall(2.9), until: exec.wall(6.5), limit: 2), exec, deletes).shape == [5, 6])
+        #expect(try ask(Recent(since: .ago(nanoseconds: 1)), exec, deletes).shape == [])
         #expect(
-            try forward(Recent(since: .ago(nanoseconds: 600 * 1_000_000_000)), exec, deletes).shape == Array(1...10))
+            try ask(Recent(since: .ago(nanoseconds: 600 * 1_000_000_000)), exec, deletes).shape == Array(1...10))
     }
 
     @Test func filtersCount() throws {
         let (exec, deletes) = try two()
-        let lines = try forward(Recent(filter: Filter(pid: [3, 4, 99])), exec, deletes)
+        let lines = try ask(Recent(filter: Filter(pid: [3, 4, 99])), exec, deletes)
         #expect(lines.shape == [3, 4])
         #expect(lines.done?.matched == 2)
-        #expect(try backward(Recent(limit: 1, filter: Filter(pid: [3, 4, 99])), exec, deletes).shape == [4])
-        #expect(try forward(Recent(filter: Filter(pid: [])), exec, deletes).shape == [])
+        #expect(try ask(Recent(limit: 1, filter: Filter(pid: [3, 4, 99])), exec, deletes).shape == [4])
+        #expect(try ask(Recent(filter: Filter(pid: [])), exec, deletes).shape == [])
     }
 
     // MARK: - Completeness
 
     @Test func completeFromTheBeginning() throws {
         let (exec, deletes) = try two()
-        let done = try #require(try forward(Recent(), exec, deletes).done)
+        let done = try #require(try ask(Recent(), exec, deletes).done)
         #expect(done.complete && done.lost == 0 && done.matched == 10)
         #expect(abs(done.from - Clock.wall(boot: deletes.began)) < 2_000_000, "of the stream that began last")
     }
@@ -94,8 +85,8 @@ import Testing
     @Test func notCompleteBeforeRecordingBegan() throws {
         let (exec, deletes) = try two()
         for done in [
-            try forward(Recent(since: exec.wall(-10)), exec, deletes).done,
-            try backward(Recent(since: exec.wall(-10), reverse: true), exec, deletes).done,
+            try ask(Recent(since: exec.wall(-10)), exec, deletes).done,
+            try ask(Recent(since: exec.wall(-10), reverse: true), exec, deletes).done,
         ] {
             #expect(done?.complete == false && done?.lost == 0 && done?.matched == 10)
             #expect(abs((done?.from ?? 0) - Clock.wall(boot: deletes.began)) < 2_000_000)
@@ -109,19 +100,19 @@ import Testing
         stream.execution(2, at: 2)
         stream.execution(3, at: 3)
         for lines in [
-            try forward(Recent(), stream), try forward(Recent(filter: Filter(pid: [1, 2, 3])), stream),
-            try backward(Recent(limit: 50), stream),
+            try ask(Recent(), stream), try ask(Recent(filter: Filter(pid: [1, 2, 3])), stream),
+            try ask(Recent(limit: 50), stream),
         ] {
             #expect(lines.shape == [1, -7, 2, 3])
             #expect(lines.done?.complete == false && lines.done?.lost == 7 && lines.done?.matched == 3)
             #expect(lines.events[1]["stream"]?.string == "exec" && lines.events[1]["why"]?.string == "ring_full")
         }
-        #expect(try backward(Recent(reverse: true), stream).shape == [3, 2, -7, 1])
-        let newest = try backward(Recent(limit: 1), stream)
+        #expect(try ask(Recent(reverse: true), stream).shape == [3, 2, -7, 1])
+        let newest = try ask(Recent(limit: 1), stream)
         #expect(newest.shape == [3])
         #expect(newest.done?.complete == true, "what is asked for begins at the newest")
-        #expect(try forward(Recent(since: stream.wall(2.5)), stream).done?.complete == true)
-        #expect(try forward(Recent(since: stream.wall(1.5)), stream).done?.lost == 7)
+        #expect(try ask(Recent(since: stream.wall(2.5)), stream).done?.complete == true)
+        #expect(try ask(Recent(since: stream.wall(1.5)), stream).done?.lost == 7)
     }
 
     @Test func evictedBeforeTheQuestion() throws {
@@ -130,11 +121,11 @@ import Testing
         // Behind the last one that was given up.
         let covered = stream.window.coveredSince
         #expect(covered == stream.time(Double(stream.window.state.evicted)) + 1)
-        let all = try forward(Recent(), stream)
+        let all = try ask(Recent(), stream)
         #expect(all.done?.complete == true && all.done?.lost == 0, "all that is there was asked for")
         #expect(abs((all.done?.from ?? 0) - Clock.wall(boot: covered)) < 2_000_000)
         #expect(all.shape.last == 100 && all.shape.count < 50)
-        let since = try forward(Recent(since: stream.wall(0.5)), stream)
+        let since = try ask(Recent(since: stream.wall(0.5)), stream)
         #expect(since.done?.complete == false)
         #expect(abs((since.done?.from ?? 0) - Clock.wall(boot: covered)) < 2_000_000)
     }
@@ -150,9 +141,9 @@ import Testing
             )
         }
         #expect(stream.window.state.evicted == 1 && stream.window.state.events == 0)
-        let done = try #require(try forward(Recent(since: stream.wall(0.5)), stream).done)
+        let done = try #require(try ask(Recent(since: stream.wall(0.5)), stream).done)
         #expect(!done.complete && done.matched == 0)
-        let recent = try #require(try forward(Recent(since: stream.wall(280)), stream).done)
+        let recent = try #require(try ask(Recent(since: stream.wall(280)), stream).done)
         #expect(recent.complete, "of the last minute everything is known")
     }
 
@@ -161,7 +152,7 @@ import Testing
         let stream = try Stream("exec", bytes: 1)
         for number in 1...20 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
         var next: UInt32 = 21
-        let lines = try forward(Recent(), stream) {
+        let lines = try ask(Recent(), stream) {
             if next < 200 {
                 for _ in 0..<30 {
                     stream.execution(next, at: Double(next), padding: 20_000)
@@ -184,7 +175,7 @@ import Testing
                 stream.execution(number, at: Double(number), padding: 20_000)
             }
             var next: UInt32 = 21
-            let lines = try backward(Recent(limit: limit, reverse: limit == nil), stream) {
+            let lines = try ask(Recent(limit: limit, reverse: limit == nil), stream) {
                 if next < 200 {
                     for _ in 0..<30 {
                         stream.execution(next, at: Double(next), padding: 20_000)
@@ -208,7 +199,7 @@ import Testing
             deletes.deletion(2 * number, at: Double(2 * number))
         }
         var rounds = 0
-        let lines = try backward(Recent(limit: 12), exec, deletes) {
+        let lines = try ask(Recent(limit: 12), exec, deletes) {
             rounds += 1
             guard rounds == 1 else { return }
             for number in 100...199 as ClosedRange<UInt32> {
@@ -236,14 +227,8 @@ import Testing
                     stream.execution(next, at: Double(next), padding: 20_000)
                     next += 1
                 }
-                var lines: Lines
-                if recent.reverse {
-                    var answer = ReverseAnswer(question, limit: limit)
-                    lines = try run(&answer)
-                } else {
-                    var answer = NewestAnswer(question, limit: limit)
-                    lines = try run(&answer)
-                }
+                var answer = question.answer
+                let lines = try run(&answer)
                 let done = try #require(lines.done)
                 let lost = try #require(done.lost)
                 #expect(done.complete != isMissed && (lost > 0) == isMissed)
@@ -259,7 +244,7 @@ import Testing
 
     @Test func untilBeforeRecordingBegan() throws {
         let (exec, deletes) = try two()
-        let done = try #require(try forward(Recent(until: exec.wall(-10)), exec, deletes).done)
+        let done = try #require(try ask(Recent(until: exec.wall(-10)), exec, deletes).done)
         #expect(!done.complete && done.matched == 0 && done.from <= done.to)
     }
 
@@ -276,7 +261,7 @@ import Testing
                 unsafe marked.execution(2, at: 2)
                 return 0
             })
-        var answer = ForwardAnswer(Question(id, Recent(), [source]))
+        var answer = Question(id, Recent(), [source]).answer
         let lines = try run(&answer)
         #expect(lines.shape == [1, -7, 2] && lines.done?.lost == 7)
     }
@@ -286,7 +271,7 @@ import Testing
         let stream = try Stream("exec", bytes: 1)
         for number in 1...20 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
         let held = Int64(stream.window.state.events)
-        var answer = ForwardAnswer(Question(id, Recent(), [stream.source]))
+        var answer = Question(id, Recent(), [stream.source]).answer
         for number in 21...200 as ClosedRange<UInt32> { stream.execution(number, at: Double(number), padding: 20_000) }
         let lines = try run(&answer)
         #expect(lines.shape == [-held] && lines.done?.lost == held)
@@ -330,24 +315,15 @@ import Testing
         let sources = [exec.source, deletes.source]
         for recent in [Recent(), Recent(limit: 100), Recent(reverse: true)] {
             let question = Question(id, recent, sources, arrival: arrival)
-            let lines: Lines
-            if recent.reverse {
-                var answer = ReverseAnswer(question, limit: .max)
-                lines = try run(&answer)
-            } else if let limit = recent.limit {
-                var answer = NewestAnswer(question, limit: limit)
-                lines = try run(&answer)
-            } else {
-                var answer = ForwardAnswer(question)
-                lines = try run(&answer)
-            }
+            var answer = question.answer
+            let lines = try run(&answer)
             let done = try #require(lines.done)
             #expect(!done.complete && done.late && done.lost == 0 && done.matched == 10)
             // The newest execution is the 9th; what came after it on that stream isn't known.
             #expect(abs(done.to - Clock.wall(boot: exec.time(9))) < 2_000_000)
         }
         for (until, isLate) in [(7.5, false), (8.5, true), (20, true)] {
-            var answer = ForwardAnswer(Question(id, Recent(until: exec.wall(until)), sources, arrival: arrival))
+            var answer = Question(id, Recent(until: exec.wall(until)), sources, arrival: arrival).answer
             let done = try #require(try run(&answer).done)
             #expect(done.late == isLate && done.complete == !isLate, "until \(until)")
         }
@@ -422,16 +398,8 @@ import Testing
         }
         var lines = Lines()
         var writer = JSONWriter()
-        if recent.reverse {
-            var answer = ReverseAnswer(Question(id, recent, sources), limit: recent.limit ?? .max)
-            while answer.step(&writer) == .more {}
-        } else if let limit = recent.limit {
-            var answer = NewestAnswer(Question(id, recent, sources), limit: limit)
-            while answer.step(&writer) == .more {}
-        } else {
-            var answer = ForwardAnswer(Question(id, recent, sources))
-            while answer.step(&writer) == .more {}
-        }
+        var answer = Question(id, recent, sources).answer
+        while answer.step(&writer) == .more {}
         try lines.add(writer.bytes)
         return (lines, String(decoding: writer.bytes, as: UTF8.self))
     }

@@ -88,16 +88,15 @@ import Glibc
     _ = window.cursor(since: 1 << 32)
     let source = Source(event: "delete", stream: "deletes", window: window)
     var writer = JSONWriter()
-    func answer(_ recent: Recent) -> Question { Question(.integer(1), recent, [source]) }
-    func finish(_ answer: some Answer) {
-        var answer = answer
+    // Few lines: what is written of a record is another target's.
+    for recent in [
+        Recent(filter: Filter(pid: [7])), Recent(limit: 3),
+        Recent(since: .wall(nanoseconds: 0), until: .ago(nanoseconds: 5), limit: 3, reverse: true),
+    ] {
+        var answer = Question(.integer(1), recent, [source]).answer
         while answer.step(&writer) == .more { writer.removeAll() }
         writer.removeAll()
     }
-    // Few lines: what is written of a record is another target's.
-    finish(ForwardAnswer(answer(Recent(filter: Filter(pid: [7])))))
-    finish(NewestAnswer(answer(Recent(limit: 3)), limit: 3))
-    finish(ReverseAnswer(answer(Recent(since: .wall(nanoseconds: 0), until: .ago(nanoseconds: 5))), limit: 3))
     guard let larger = try? Window(name: "fuzz", bytes: 1, maximumAge: 1 << 40, lanes: 2, doorbell: Doorbell()) else {
         return
     }
