@@ -53,8 +53,11 @@ struct deletion {
 	int source_directory;
 	__u32 how;
 	__u32 via;
-	__u32 padding;
 	__u32 depth; /* of calls to vfs_unlink() and its like: overlayfs calls them again on its layers */
+	/* How often a touch was seen by what is never interrupted, where there is that, and by what looks at the inode: */
+	__u32 touches;
+	__u32 touches_followed;
+	__u32 padding;
 	struct place place;
 	struct place source;
 	char component[COMPONENT_MAX]; /* their names: a dentry is given another when it is moved */
@@ -385,8 +388,12 @@ static __always_inline int report_in_lane(__u64 key, long result)
 	} else {
 		victim = &deletion->touched[0];
 	}
-	if (!victim && deletion->how == EBEE_RENAME)
-		return 0; /* nothing was there to be replaced, or one that failed: what it would have replaced isn't known */
+	if (!victim && deletion->how == EBEE_RENAME) {
+		/* Nothing was there to be replaced, or it failed: what it would have replaced isn't known. */
+		if (!result && deletion->touches > deletion->touches_followed && reported_pid(task))
+			count_missed(); /* nor is what it replaced, if it did */
+		return 0;
+	}
 	if (!begin(scratch, task, EBEE_DELETE, sizeof(*delete)))
 		return 0;
 	lost = tell_process();

@@ -211,7 +211,7 @@ struct ebee_settings {
 	__u32 rename_arguments;
 	__u32 calls_32_bit; /* 1: 32-bit system calls are seen when they end */
 	__u32 look_up;	    /* 1: names are looked up in the kernel's cache: nothing else tells the file */
-	__u32 padding;
+	__u32 few_returns;  /* 1: not every return is seen, so that calls are noted where they begin */
 };
 
 /* What can change while a program is attached: the section .data.daemon, which the daemon maps. */

@@ -45,6 +45,7 @@ static __always_inline int exec_in_lane(__u64 binprm_address)
 
 static __always_inline int on_exec(__u64 binprm_address)
 {
+	end_call();
 	if (!take_lane()) {
 		count_missed();
 		return 0;
@@ -83,6 +84,8 @@ static __always_inline int on_exit(void)
 	struct execution *found, execution;
 	struct signal_struct *signal;
 
+	if (end_call())
+		count_missed();
 	/* Each thread passes here; the process ends with the last one, counted down before (do_exit()). */
 	signal = BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) != 0)
@@ -120,6 +123,7 @@ static __always_inline int return_in_lane(int result)
 /* An execution ended with `result`; one that succeeds was reported before, and its system call's arguments are gone. */
 static __always_inline int on_return(int result)
 {
+	end_call();
 	/* From ERESTARTSYS on: a signal came first, and it is tried again (include/linux/errno.h). */
 	if (result >= 0 || result <= -512 || !settings.report_failed)
 		return 0;
@@ -228,6 +232,16 @@ SEC("fexit/__ia32_compat_sys_execveat")
 int fexit_execveat_32(__u64 *context)
 {
 	return on_return(context[1]);
+}
+
+/* Where not every return is seen. Of all four. */
+SEC("kprobe/__x64_sys_execve")
+int note_execve(struct pt_regs *context)
+{
+	if (end_call())
+		count_missed();
+	begin_call();
+	return 0;
 }
 
 /* Of all four. */

@@ -29,6 +29,8 @@
 #define HIERARCHIES 24
 /* Arguments of an execution that failed that are looked at. */
 #define ARGUMENTS_LISTED 128
+/* Threads that can be in a noted call at one time: as many as there are pids by default (kernel: PID_MAX_DEFAULT). */
+#define CALLS_MAX 32768
 
 const volatile struct ebee_settings settings SEC(".rodata.settings") = {};
 volatile struct ebee_daemon daemon SEC(".data.daemon") = {};
@@ -79,6 +81,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ebee_account);
 } accounts SEC(".maps");
+
+/*
+ * Calls that are under way, where a kretprobe may have no room for a return (settings.few_returns): who begins another one, or ends, with
+ * one that was not seen to return has made an event that was missed. By struct task_struct, because an execution may change
+ * the thread's pid.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CALLS_MAX); /* the daemon makes it 1 where nothing is noted */
+	__type(key, __u64);
+	__type(value, __u8);
+} calls SEC(".maps");
 
 /* Keeps the structs in BTF, where a test compares them with what Swift sees. */
 const struct ebee_process *unused_process __attribute__((unused));
@@ -248,6 +262,25 @@ static __always_inline __u32 reported_pid(struct task_struct *task)
 	__u32 pid = visible_pid((__u64)BPF_CORE_READ(task, group_leader, thread_pid));
 
 	return pid == daemon.pid ? 0 : pid;
+}
+
+/* A call begins that may not be seen to return. */
+static __always_inline void begin_call(void)
+{
+	__u64 task = bpf_get_current_task();
+	__u8 is_under_way = 1;
+
+	if (reported_pid((struct task_struct *)task) &&
+	    bpf_map_update_elem(&calls, &task, &is_under_way, BPF_ANY))
+		count_missed(); /* no room: nobody would miss its return */
+}
+
+/* It is over, or reported; whether there was one. */
+static __always_inline bool end_call(void)
+{
+	__u64 task = bpf_get_current_task();
+
+	return settings.few_returns && !bpf_map_delete_elem(&calls, &task);
 }
 
 /*

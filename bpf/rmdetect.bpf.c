@@ -91,13 +91,38 @@ static __always_inline int submitted(__u64 address)
 /* ------ Trampolines and kprobes ------ */
 
 /*
- * A deletion is given up that may have been entered and never left: a kretprobe had no room for its return. Whether it failed nobody
- * can tell, so that at most so many were missed.
+ * What this thread began is given up, where it was never seen to leave it: a kretprobe had no room for its return. Whether it failed
+ * nobody can tell, so that at most so many were missed. `deletion` may be 0: then it is known that a call began, and no more.
  */
 static __always_inline void give_up(const struct deletion *deletion)
 {
-	if (deletion->depth && reported_pid((struct task_struct *)bpf_get_current_task()))
+	bool is_called = end_call(), is_placed = deletion && deletion->how != EBEE_RENAME;
+
+	if (is_called && (is_placed || settings.report_failed))
 		count_missed();
+	/* What was placed in that call is the same event. */
+	if (deletion && !(is_called && is_placed) && deletion->depth &&
+	    reported_pid((struct task_struct *)bpf_get_current_task()))
+		count_missed();
+}
+
+/* An unlink or rmdir begins. */
+static __always_inline int called(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	give_up(bpf_map_lookup_elem(&deletions, &thread));
+	bpf_map_delete_elem(&deletions, &thread);
+	begin_call();
+	return 0;
+}
+
+/* Whether this thread is in an unlink or rmdir that was seen to begin. */
+static __always_inline bool is_called(void)
+{
+	__u64 task = bpf_get_current_task();
+
+	return settings.few_returns && bpf_map_lookup_elem(&calls, &task);
 }
 
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
@@ -107,7 +132,8 @@ static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct path *path = (struct path *)path_address;
 
-	if (deletion)
+	/* Within one call, it is tried again. */
+	if (deletion && (how == EBEE_RENAME || !is_called()))
 		give_up(deletion);
 	deletion = begin_deletion(how);
 	if (!deletion)
@@ -149,10 +175,9 @@ static __always_inline int ended(void)
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 
-	if (!deletion)
-		return 0;
 	give_up(deletion);
-	bpf_map_delete_elem(&deletions, &thread);
+	if (deletion)
+		bpf_map_delete_elem(&deletions, &thread);
 	return 0;
 }
 
@@ -211,6 +236,8 @@ static __always_inline int left(int result)
 
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
+	if (!result && deletion->how != EBEE_RENAME)
+		end_call();
 	/*
 	 * What fails is reported by returned(): some is tried again, and most never gets here. But what a rename would have
 	 * replaced is known only here; EAGAIN and ESTALE are those that are tried again.
@@ -233,6 +260,7 @@ static __always_inline int returned(int result)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
+	end_call();
 	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
 		give_up(deletion);
@@ -241,7 +269,10 @@ static __always_inline int returned(int result)
 	if (result >= 0) {
 		report(thread, 0);
 	} else if (request) {
-		report(request, result);
+		if (find_deletion(request))
+			report(request, result);
+		else if (settings.report_failed)
+			count_missed(); /* it was not seen to begin */
 	} else if (settings.report_failed && read_call(&call)) {
 		deletion = begin_deletion(call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
 		if (deletion) {
@@ -384,6 +415,13 @@ SEC("fentry/io_unlinkat")
 int fentry_io_unlinkat(void *context)
 {
 	return submitted(POINTER(context, 0));
+}
+
+/* Where not every return is seen. Of all four. */
+SEC("kprobe/do_unlinkat")
+int note_call(struct pt_regs *context)
+{
+	return called();
 }
 
 SEC("kprobe/security_path_unlink")
@@ -585,9 +623,11 @@ __noinline int remember_children(__u64 inode_address)
 static __always_inline int touched(__u64 inode_address)
 {
 	struct inode *inode = (struct inode *)inode_address;
+	struct deletion *deletion = current_deletion();
 
-	if (!current_deletion())
+	if (!deletion)
 		return 0;
+	deletion->touches_followed++;
 	remember(inode_address, 0);
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR &&
 	    BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
@@ -701,6 +741,22 @@ static __always_inline int completed(__u64 address, int result)
 	return 0;
 }
 
+/*
+ * Where programs of tracepoints can be interrupted by other threads, and are then not run for those (Linux 7.0), the perf events of
+ * the same tracepoints, whose programs can't.
+ */
+SEC("tp/io_uring/io_uring_submit_req")
+int submit_event(struct trace_event_raw_io_uring_submit_req *context)
+{
+	return submitted((__u64)BPF_CORE_READ(context, req));
+}
+
+SEC("tp/io_uring/io_uring_complete")
+int complete_event(struct trace_event_raw_io_uring_complete *context)
+{
+	return completed((__u64)BPF_CORE_READ(context, req), BPF_CORE_READ(context, res));
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(submit_req, struct io_kiocb *request)
 {
@@ -769,4 +825,18 @@ SEC("tp_btf/ctime_xchg_skip")
 int BPF_PROG(touch_ctime_unchanged, struct inode *inode)
 {
 	return touched(address_of(inode));
+}
+
+/*
+ * Likewise the perf events of these three, which do not tell the inode: only that a touch was not followed, and so perhaps the file that
+ * a rename replaced not seen.
+ */
+SEC("tp/timestamp/inode_set_ctime_to_ts")
+int note_touch(void *context)
+{
+	struct deletion *deletion = current_deletion();
+
+	if (deletion)
+		deletion->touches++;
+	return 0;
 }

@@ -368,6 +368,14 @@ struct syscall_trace_exit {
 	int nr;
 	long ret;
 };
+/* The same of those of io_uring. */
+struct trace_event_raw_io_uring_submit_req {
+	void *req;
+};
+struct trace_event_raw_io_uring_complete {
+	void *req;
+	int res;
+};
 struct bpf_raw_tracepoint_args {
 	__u64 args[0];
 };

@@ -225,9 +225,14 @@ final class StatusSource: Sendable {
             streams: recorded.map { recorded in
                 let drain = recorded.drain.drain
                 let ring = drain.ring
+                let misses = drain.recursionMisses
                 return StatusReport.Stream(
                     stream: recorded.recording.stream, rung: recorded.hooks.rung, limits: recorded.hooks.limits,
-                    programs: recorded.hooks.programs.map { ($0.name, $0.verifiedInstructions) },
+                    programs: recorded.hooks.programs.map {
+                        StatusReport.Program(
+                            name: $0.name, verifiedInstructions: $0.verifiedInstructions,
+                            recursionMisses: misses[$0.name])
+                    },
                     selfTest: selfTest.finding(recorded.recording.stream),
                     generated: drain.generated, losses: drain.losses, rate: drain.pace.rate,
                     ring: StatusReport.Ring(capacity: ring.capacity, used: ring.used, highest: ring.highest),

@@ -90,14 +90,14 @@ public struct LoadedProgram: Sendable {
         verifiedInstructions = isKnown && info.verified_insns > 0 ? Int(info.verified_insns) : nil
     }
 
-    /// How often the kernel did not run a program, because one was running on that cpu already; 0 where it doesn't say. Read
-    /// from /proc: before Linux 6.5, bpf(2) tells nothing to who has no capability, not even of what they hold open.
-    static func recursionMisses(_ descriptor: Int32) -> UInt64 {
+    /// How often the kernel did not run a program, because one was running on that cpu already; nil where it doesn't say (before
+    /// Linux 5.12). Read from /proc: before Linux 6.5, bpf(2) tells nothing to who has no capability, not even of what they hold open.
+    static func recursionMisses(_ descriptor: Int32) -> UInt64? {
         let key = "recursion_misses:"
         let lines = SmallFile.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n") ?? []
         return lines.first { $0.hasPrefix(key) }.flatMap { line in
             UInt64(line.dropFirst(key.count).drop { $0 == "\t" || $0 == " " })
-        } ?? 0
+        }
     }
 }
 

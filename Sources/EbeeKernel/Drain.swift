@@ -20,8 +20,8 @@ public final class Drain: Sendable {
         /// Boot time at which the thread last came round; the watchdog looks at it.
         let pulse = Atomic<UInt64>(Clock.boot())
         let figures: Mutex<Figures>
-        /// How many events the kernel did not show to the programs, as far as it was asked.
-        let skipped = Atomic<UInt64>(0)
+        /// How often the kernel did not run the programs, as far as it was asked.
+        let skips = Mutex(Program.Skips())
         /// What the thread is to go on with, one after the other.
         let successors = Mutex<[Successor]>([])
 
@@ -74,7 +74,7 @@ public final class Drain: Sendable {
             self.program = consume program
         }
 
-        var skipped: UInt64 { program?.skipped ?? 0 }
+        var skips: Program.Skips { program?.skips ?? Program.Skips() }
     }
 
     /// Programs that take the place of those that are drained.
@@ -148,6 +148,10 @@ public final class Drain: Sendable {
         }
     }
 
+    /// How often the kernel did not run each of the programs, because one was running on that cpu already, by name; absent where it does
+    /// not tell (before Linux 5.12). Asked once a second.
+    public var recursionMisses: [String: UInt64] { shared.skips.withLock { $0.byProgram } }
+
     /// Asks the thread to end; it does within a tenth of a second, and calls `ended`.
     public func stop() { shared.stopping.raise() }
 
@@ -166,7 +170,7 @@ public final class Drain: Sendable {
     /// Events that there were since the window began, by the kernel's own count: what became of each, the window and `losses` say. Those
     /// that are on their way are between the two.
     public var generated: UInt64 {
-        let counted = shared.figures.withLock { $0.accounts.generated } + shared.skipped.load(ordering: .relaxed)
+        let counted = shared.figures.withLock { $0.accounts.generated } + shared.skips.withLock { $0.events }
         return UInt64(clamping: Int64(clamping: counted) + losses.earlier)
     }
 
@@ -226,16 +230,21 @@ public final class Drain: Sendable {
             // A file to be read for each program, and news of something that hardly ever happens.
             if now - asked >= Drain.askingEvery {
                 asked = now
-                shared.skipped.store(source.skipped, ordering: .relaxed)
+                askForSkips(of: source)
             }
             compare(source, now)
+        }
+
+        private func askForSkips(of source: Source) {
+            let skips = source.skips
+            shared.skips.withLock { $0 = skips }
         }
 
         /// - Parameter isLast: nothing more will come, whatever did not.
         private func compare(_ source: Source, _ now: UInt64, isLast: Bool = false) {
             let gauge = source.figures.gauge
             recorder.settle(
-                accounts: { source.figures.accounts[$0] }, skipped: shared.skipped.load(ordering: .relaxed),
+                accounts: { source.figures.accounts[$0] }, skipped: shared.skips.withLock { $0.events },
                 hasArrived: isLast || gauge.hasReached(written), isLast: isLast, now: now)
             // Behind the counts: what these have, but for what is being written now, is before it.
             written = gauge.produced
@@ -243,7 +252,7 @@ public final class Drain: Sendable {
 
         /// False when it is told to stop meanwhile.
         private func goOn(with successor: Successor, after source: Source) throws(SystemError) -> Bool {
-            shared.skipped.store(source.skipped, ordering: .relaxed)
+            askForSkips(of: source)
             source.program?.detach()
             // A program that was running when it was detached comes to its end. Until then nothing behind its record can be read,
             // and a hypervisor may keep its processor for long.
@@ -261,7 +270,7 @@ public final class Drain: Sendable {
             recorder.begin(generation: successor.generation, after: successor.predecessors)
             asked = 0
             written = 0
-            shared.skipped.store(0, ordering: .relaxed)
+            shared.skips.withLock { $0 = Program.Skips() }
             shared.figures.withLock { $0 = successor.source.figures }
             self.source = successor.source
             successor.done()

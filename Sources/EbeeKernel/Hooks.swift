@@ -28,6 +28,8 @@ extension Hook: CustomStringConvertible {
 enum Need: Equatable, Sendable {
     /// A tracepoint whose arguments BPF can take; where their number tells which they are, as many.
     case tracepoint(String, arguments: Int? = nil)
+    /// A tracepoint whose programs may be interrupted, and whose perf event is the better place therefore: see `preemptedTracepoints`.
+    case preemptedTracepoint(String)
     /// A function of the kernel.
     case function(String)
     /// Functions that can be hooked where they begin and end: without this what is attached there is never called
@@ -42,6 +44,9 @@ enum Need: Equatable, Sendable {
     /// Programs of tracepoints that may be interrupted by other threads where the kernel is preempted (Linux 7.0,
     /// include/linux/tracepoint.h: SRCU guards them; before, preemption was off).
     case preemptedTracepoints
+    /// A count of what programs in kprobes and perf events were not run for (Linux 6.7, kernel/trace/bpf_trace.c, trace_call_bpf(),
+    /// which came with the counts that links tell).
+    case missesOfCalls
     /// A ring whose lock never sleeps, not on PREEMPT_RT either (Linux 6.12, kernel/bpf/ringbuf.c).
     case ringThatNeverSleeps
 }
@@ -51,10 +56,12 @@ extension Need: CustomStringConvertible {
     var description: String {
         switch self {
         case .tracepoint(let name, _): "the tracepoint \(name)"
+        case .preemptedTracepoint(let name): "the tracepoint \(name) under SRCU"
         case .function(let name): "the function \(name)"
         case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
         case .unlimitedReturns: "fprobes without a limit"
         case .preemptedTracepoints: "tracepoints under SRCU"
+        case .missesOfCalls: "counts of missed calls"
         case .ringThatNeverSleeps: "a ring under a raw spinlock"
         case .kprobes: "kprobes (where there are any, 1 in /sys/kernel/debug/kprobes/enabled turns them on)"
         }
@@ -85,9 +92,10 @@ public struct Rung: Sendable {
     let limits: @Sendable (_ present: Set<String>, _ preemption: Preemption) -> [String]
 
     /// Whether the kernel that does not run a program, because one was running on that cpu already, keeps an event from ebeed, or may
-    /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion.
+    /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion. What hangs on such a fact, the
+    /// programs count themselves. The perf events of io_uring are hardly ever skipped.
     static func isEventful(_ program: String) -> Bool {
-        if program == "exit_call" || program == Recording.exit32BitCall { return true }
+        if ["exit_call", Recording.exit32BitCall, "submit_event", "complete_event"].contains(program) { return true }
         return !["exit_", "note_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
     }
 
@@ -172,7 +180,7 @@ public enum Recording: Sendable, CaseIterable {
         Rung(
             name: name, programs: programs ?? ["exec_\(name)", "exit_\(name)"], needs: needs,
             places: [
-                "kretprobe_execve": execCalls.map { .exit($0) },
+                "kretprobe_execve": execCalls.map { .exit($0) }, "note_execve": execCalls.map { .entry($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
             ],
             facts: [unlimitedReturns: [.unlimitedReturns]],
@@ -181,20 +189,22 @@ public enum Recording: Sendable, CaseIterable {
                     "fexit_execve": [.function(execCalls[0])], "fexit_execveat": [.function(execCalls[1])],
                     "fexit_execve_32": [.function(execCalls[2])], "fexit_execveat_32": [.function(execCalls[3])],
                 ],
-                ["kretprobe_execve": [.kprobes]],
+                ["kretprobe_execve": [.kprobes], "note_execve": [.kprobes]],
                 ["tp_execve": [], exit32BitCall: [.function("__ia32_compat_sys_execve")]],
                 ["tp_execve": []],
             ]
         ) { present, preemption in
             let limits = limits(preemption)
             if present.contains("tp_execve") {
-                return limits + [
+                let missed = preemption.reachesTracepoints ? [interrupted("executions that fail", preemption)] : []
+                return limits + missed + [
                     slowCalls,
                     present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
             }
             if present.contains("kretprobe_execve") {
-                return limits + (present.contains(unlimitedReturns) ? [] : ["executions that fail, \(fewReturns)"])
+                return limits + within(bpf: "executions that fail", preemption)
+                    + (present.contains(unlimitedReturns) ? [] : [unreturned("executions that fail", "executes")])
             }
             guard present.contains("fexit_execve") else { return limits + ["executions that fail"] }
             return limits + (preemption.reachesTrampolines ? [interrupted("executions that fail")] : [])
@@ -244,25 +254,34 @@ public enum Recording: Sendable, CaseIterable {
                 "kprobe_entered": [.entry("vfs_unlink"), .entry("vfs_rmdir")],
                 "kretprobe_left": operations.map { .exit("vfs_\($0)") },
                 "kretprobe_returned": deleteFunctions.map { .exit($0) },
+                "note_call": deleteFunctions.map { .entry($0) },
             ],
             facts: [
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
+                "note_call": deleteFunctions.map { .function($0) },
                 "kprobe_io_unlinkat": [.function("io_unlinkat")], unlimitedReturns: [.unlimitedReturns],
             ].merging(oldSubmission) { $1 }
-        ) { present, _ in
+        ) { present, preemption in
             functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
+                + within(bpf: "deletions", preemption)
                 + (present.contains(unlimitedReturns)
-                    ? [] : ["deletions, \(fewReturns); those that succeeded are counted, if late"])
+                    ? [] : [unreturned("deletions", "deletes")])
         },
         Rung(
             name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
-            places: ["exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") }],
+            places: [
+                "exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
+                "note_touch": touches.map { .tracepoint(category: "timestamp", name: $0) },
+            ],
             facts: [
                 lookUp: [.function("d_lookup")],
                 "touch_ext4": [.tracepoint("ext4_mark_inode_dirty")],
-                touchCTime: [.tracepoint("inode_set_ctime_to_ts")],
-                "touch_ctime_multigrain": [.tracepoint("ctime_ns_xchg")],
-                "touch_ctime_unchanged": [.tracepoint("ctime_xchg_skip")],
+                touchCTime: [.tracepoint(touches[0])],
+                "touch_ctime_multigrain": [.tracepoint(touches[1])],
+                "touch_ctime_unchanged": [.tracepoint(touches[2])],
+                "note_touch": [.preemptedTracepoint(touches[0])],
+                "submit_event": [.preemptedTracepoint("io_uring_submit_req")],
+                "complete_event": [.preemptedTracepoint("io_uring_complete")],
                 "submit_req": [.tracepoint("io_uring_submit_req", arguments: 1)],
                 "submit_sqe": [.tracepoint("io_uring_submit_sqe", arguments: 2)],
                 "complete_entry": [.tracepoint("io_uring_complete", arguments: 3)],
@@ -270,7 +289,10 @@ public enum Recording: Sendable, CaseIterable {
                 "complete_work": [.tracepoint("io_uring_complete", arguments: 4)],
                 exit32BitCall: [.function("__ia32_sys_unlink")], "enter_32_bit": [.function("__ia32_sys_unlink")],
             ].merging(oldSubmission) { $1 },
-            substitutes: [lookUp: touchCTime, "touch_ext4": touchCTime, "enter_32_bit": touchCTime],
+            substitutes: [
+                lookUp: touchCTime, "touch_ext4": touchCTime, "enter_32_bit": touchCTime, "submit_req": "submit_event",
+                "complete_entry": "complete_event",
+            ],
             limits: callLimits),
     ]
 
@@ -283,7 +305,11 @@ public enum Recording: Sendable, CaseIterable {
     /// Likewise: that what is attached where functions return sees the return of however many threads.
     static let unlimitedReturns = "unlimited_returns"
     static let traits: Set = [lookUp, unlimitedReturns]
+    /// What notes where calls begin, needed only where not every return is seen.
+    static let notesOfCalls: Set = ["note_call", "note_execve"]
     private static let touchCTime = "touch_ctime"
+    /// The tracepoints of changes of an inode's change time (include/trace/events/timestamp.h; Linux 6.13).
+    private static let touches = ["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]
     private static let slow32BitCalls =
         "seeing 32-bit calls too (the setting calls_32_bit) slows every system call further"
 
@@ -292,8 +318,19 @@ public enum Recording: Sendable, CaseIterable {
         "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted"
             + (preemption?.favorsKprobes == true ? "; hooks = \"kprobe\" sees them)" : ")")
     }
-    private static let fewReturns =
-        "while others are under way for which kretprobes have no more room (twice as many as there are cpus, at least ten)"
+    /// Of what kprobes see.
+    private static func within(bpf events: String, _ preemption: Preemption) -> [String] {
+        if !preemption.hidesBehindMaps { return [] }
+        return [
+            "\(events) on a cpu where a thread was interrupted within bpf(2), which this kernel may do and does not count"
+        ]
+    }
+
+    /// Of what kretprobes see.
+    private static func unreturned(_ events: String, _ again: String) -> String {
+        "\(events), while others are under way for which kretprobes have no more room (twice as many as there are cpus, at "
+            + "least ten; they are counted as their thread \(again) again or ends)"
+    }
 
     /// Before 6.0 a request is seen only as it is submitted: io_unlinkat() is a part of its caller.
     private static let oldSubmission: [String: [Need]] = [
@@ -314,8 +351,8 @@ public enum Recording: Sendable, CaseIterable {
 
     @Sendable private static func callLimits(_ present: Set<String>, _ preemption: Preemption) -> [String] {
         let sees32Bit = present.contains(exit32BitCall)
-        let seesSubmissions = !present.isDisjoint(with: ["submit_req", "submit_sqe", "submit_sqe_of_ring"])
-        let seesCompletions = !present.isDisjoint(with: ["complete_entry", "complete_values", "complete_work"])
+        let seesSubmissions = present.contains { $0.hasPrefix("submit_") }
+        let seesCompletions = present.contains { $0.hasPrefix("complete_") }
         var limits = [slowCalls]
         limits.append(
             sees32Bit ? slow32BitCalls : "deletions through 32-bit system calls")
@@ -329,9 +366,10 @@ public enum Recording: Sendable, CaseIterable {
             "renames that fail",
         ]
         if preemption.reachesTracepoints {
+            limits.append(interrupted("deletions", preemption))
             limits.append(
-                "deletions through io_uring, renames over a file, and what a deleted file was, on a cpu where a thread was interrupted "
-                    + "as it made such a request or changed a file, which this kernel may do")
+                "renames over a file (they are counted), and what a deleted file was, on a cpu where a thread was interrupted as it "
+                    + "changed a file, which this kernel may do")
         }
         if present.contains(touchCTime) { return limits }
         if present.contains(lookUp) {
@@ -370,10 +408,12 @@ public enum Recording: Sendable, CaseIterable {
         // A tracepoint that BPF can take the arguments of is a type `btf_trace_NAME`.
         case .tracepoint(let name, let arguments):
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
+        case .preemptedTracepoint(let name): meets(.preemptedTracepoints) && meets(.tracepoint(name))
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
         case .unlimitedReturns: member("hlist_array", of: "fprobe") != nil
         case .preemptedTracepoints:
             unsafe btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", UInt32(BTF_KIND_TYPEDEF)) > 0
+        case .missesOfCalls: has(member: "missed", of: "bpf_link_info")
         case .ringThatNeverSleeps:
             member("spinlock", of: "bpf_ringbuf").map { name(ofType: $0) != "spinlock_t" } ?? false
         case .functionTracing: SmallFile.read("/proc/sys/kernel/ftrace_enabled")?.hasPrefix("0") != true
@@ -394,6 +434,23 @@ public enum Recording: Sendable, CaseIterable {
             if unsafe found.map({ unsafe String(cString: $0) }) == name { return unsafe members[index].type }
         }
         return nil
+    }
+
+    /// Also within what has no type name of its own.
+    private func has(member name: String, of structure: String) -> Bool {
+        func has(_ identifier: UInt32) -> Bool {
+            guard let type = unsafe btf__type_by_id(btf, identifier),
+                [UInt16(BTF_KIND_STRUCT), UInt16(BTF_KIND_UNION)].contains(unsafe btf_kind(type)),
+                let members = unsafe btf_members(type)
+            else { return false }
+            return unsafe (0..<Int(btf_vlen(type))).contains { index in
+                let member = unsafe members[index]
+                if unsafe String(cString: btf__name_by_offset(btf, member.name_off)) == name { return true }
+                return self.name(ofType: member.type)?.isEmpty == true && has(member.type)
+            }
+        }
+        let identifier = unsafe btf__find_by_name_kind(btf, structure, UInt32(BTF_KIND_STRUCT))
+        return identifier > 0 && has(UInt32(identifier))
     }
 
     private func name(ofType identifier: UInt32) -> String? {

@@ -12,6 +12,9 @@ struct Preemption: Equatable, Sendable {
     /// Whether to send a record may sleep, which programs in kprobes must not: the lock of the ring is one that sleeps on PREEMPT_RT
     /// (kernel/bpf/ringbuf.c; before Linux 6.12 and what was ported back).
     var sleepsInKprobes = false
+    /// Whether programs in kprobes are not run, and nothing counts this, while another thread of that cpu is interrupted in the middle of a
+    /// system call bpf(2) on a map (bpf_prog_active, kernel/trace/bpf_trace.c, trace_call_bpf(); before Linux 6.7).
+    var hidesBehindMaps = false
 
     /// Whether kprobes see what trampolines miss.
     var favorsKprobes: Bool { reachesTrampolines && !sleepsInKprobes }
@@ -30,6 +33,7 @@ extension Preemption {
             configuration: SmallFile.read("/boot/config-\(release)")
                 ?? SmallFile.read("/lib/modules/\(release)/config"))
         self.reachesTracepoints = reachesTrampolines && reachesTracepoints
+        hidesBehindMaps = reachesTrampolines && !types.meets(.missesOfCalls)
         sleepsInKprobes = version.split(separator: " ").contains("PREEMPT_RT") && !types.meets(.ringThatNeverSleeps)
     }
 

@@ -68,6 +68,15 @@ public struct Program: ~Copyable {
         var links: [Int32]
     }
 
+    /// How often the kernel did not run programs, because one was running on that cpu already.
+    struct Skips: Sendable {
+        /// By name; absent where the kernel does not tell (before Linux 5.12).
+        var byProgram: [String: UInt64] = [:]
+
+        /// Events that were not shown to the programs therefore; at most so many, since two programs may have missed the same one.
+        var events: UInt64 { byProgram.reduce(0) { $0 + (Rung.isEventful($1.key) ? $1.value : 0) } }
+    }
+
     /// The same, each with the role that `adopt` asks for: letters, digits, `_` and `-`.
     public var kept: [(role: String, descriptor: Int32)] {
         [("ring", handles.ring), ("accounts", handles.accounts), ("daemon", handles.daemon)]
@@ -118,16 +127,10 @@ public struct Program: ~Copyable {
         unsafe daemon.base.storeBytes(of: UInt32(getpid()), as: UInt32.self)
     }
 
-    /// How many events the kernel may not have shown to the programs, because one was running on that cpu already; at most so
-    /// many, since two programs may have missed the same event. Linux counts this since 5.12.
-    ///
-    /// It asks by descriptor, which takes no capability (bpf(2), BPF_OBJ_GET_INFO_BY_FD): since Linux 5.19 also where
-    /// kernel.unprivileged_bpf_disabled is set.
-    var skipped: UInt64 {
-        handles.programs.reduce(0) { sum, program in
-            guard Rung.isEventful(program.name) else { return sum }
-            return sum + LoadedProgram.recursionMisses(program.descriptor)
-        }
+    /// How often the kernel did not run them.
+    var skips: Skips {
+        let counts = handles.programs.map { ($0.name, LoadedProgram.recursionMisses($0.descriptor)) }
+        return Skips(byProgram: Dictionary(uniqueKeysWithValues: counts).compactMapValues { $0 })
     }
 
     /// Ends without detaching: somebody else holds the links.
@@ -237,7 +240,8 @@ public struct Program: ~Copyable {
             rmdir_arguments: UInt32(types.parameters(of: "vfs_rmdir").count),
             rename_arguments: UInt32(types.parameters(of: "vfs_rename").count),
             calls_32_bit: programs.isDisjoint(with: Recording.calls32Bit) ? 0 : 1,
-            look_up: programs.contains(Recording.lookUp) ? 1 : 0, padding: 0)
+            look_up: programs.contains(Recording.lookUp) ? 1 : 0,
+            few_returns: programs.isDisjoint(with: Recording.notesOfCalls) ? 0 : 1)
     }
 
     /// What each rung would do here, without attaching anything that lasts.
@@ -278,11 +282,15 @@ public struct Program: ~Copyable {
         }
         alternatives.append(facts)
         if !facts.isEmpty { alternatives.append([]) }
-        // Where the kernel refuses to hook returns all at once, it is the trait that goes, and no fact.
+        // Where the kernel refuses to hook returns all at once, it is the trait that goes, and no fact. With it, nothing is to be
+        // noted.
         alternatives = alternatives.flatMap { additions in
             let hooksReturns = rung.programs.union(additions).contains { rung.isOfReturns($0) }
             let isTogether = hooksReturns && additions.contains(Recording.unlimitedReturns)
-            return isTogether ? [additions, additions.subtracting([Recording.unlimitedReturns])] : [additions]
+            return isTogether
+                ? [
+                    additions.subtracting(Recording.notesOfCalls), additions.subtracting([Recording.unlimitedReturns]),
+                ] : [additions]
         }
         var failure: SystemError?
         for additions in alternatives {
@@ -310,6 +318,7 @@ public struct Program: ~Copyable {
         try opened.resize(map: "ring", entries: UInt32(settings.ringBytes))
         try opened.resize(map: "scratches", entries: UInt32(Self.lanes()))
         try opened.resize(map: "accounts", entries: UInt32(Self.lanes()))
+        if fixed.few_returns == 0 { try opened.resize(map: "calls", entries: 1) }
         try opened.set(".rodata.settings", to: fixed)
         try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), padding: 0))
         let loaded = try opened.load()

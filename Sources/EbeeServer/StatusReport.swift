@@ -12,8 +12,8 @@ public struct StatusReport: Sendable {
         public let rung: String
         /// What the rung misses or costs, in words.
         public let limits: [String]
-        /// The BPF programs: their names, and how many instructions the verifier went through where the kernel tells.
-        public let programs: [(name: String, verifiedInstructions: Int?)]
+        /// The BPF programs.
+        public let programs: [Program]
         /// What the last self-test found; nil while there was none.
         public let selfTest: SelfTest?
         /// Events that there were, by the kernel's own count.
@@ -33,7 +33,7 @@ public struct StatusReport: Sendable {
 
         /// All of it, as it was found.
         public init(
-            stream: String, rung: String, limits: [String], programs: [(name: String, verifiedInstructions: Int?)],
+            stream: String, rung: String, limits: [String], programs: [Program],
             selfTest: SelfTest?, generated: UInt64, losses: Losses, rate: Pace.Rate?, ring: Ring, window: Window
         ) {
             self.stream = stream
@@ -48,6 +48,24 @@ public struct StatusReport: Sendable {
             self.window = window.state
             maximumAge = window.maximumAge / 1_000_000_000
             reach = Reach(window, rate)
+        }
+    }
+
+    /// A BPF program.
+    public struct Program: Sendable {
+        let name: String
+        let verifiedInstructions: Int?
+        let recursionMisses: UInt64?
+
+        /// - Parameters:
+        ///   - name: as bpftool shows it, where that has room for it.
+        ///   - verifiedInstructions: how many the verifier went through, where the kernel tells (Linux 5.16).
+        ///   - recursionMisses: how often the kernel did not run it, because it was running on that cpu already, where it tells
+        ///     (Linux 5.12).
+        public init(name: String, verifiedInstructions: Int?, recursionMisses: UInt64?) {
+            self.name = name
+            self.verifiedInstructions = verifiedInstructions
+            self.recursionMisses = recursionMisses
         }
     }
 
@@ -241,6 +259,7 @@ public struct StatusReport: Sendable {
             writer.beginObject()
             writer.string("name", program.name)
             if let instructions = program.verifiedInstructions { writer.number("verified_instructions", instructions) }
+            if let misses = program.recursionMisses { writer.number("recursion_misses", misses) }
             writer.endObject()
         }
         writer.endArray()

@@ -105,7 +105,7 @@ private struct Layout {
                 "arguments_limit": \.arguments_limit, "report_failed": \.report_failed,
                 "dentry_argument": \.dentry_argument, "unlink_arguments": \.unlink_arguments,
                 "rmdir_arguments": \.rmdir_arguments, "rename_arguments": \.rename_arguments,
-                "calls_32_bit": \.calls_32_bit, "look_up": \.look_up, "padding": \.padding,
+                "calls_32_bit": \.calls_32_bit, "look_up": \.look_up, "few_returns": \.few_returns,
             ]),
         "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "padding": \.padding]),
         "ebee_account": Layout(

@@ -1,4 +1,5 @@
 import EbeeRecord
+import Glibc
 import Testing
 
 @testable import EbeeKernel
@@ -97,14 +98,38 @@ import Testing
         #expect(limits.contains { $0.contains("they are counted)") } && !limits.contains { $0.contains("hooks = ") })
     }
 
+    @Test("what is missed and not counted is said of that kernel only", arguments: [true, false])
+    func hidden(isHidden: Bool) {
+        let preemption = Preemption(hidesBehindMaps: isHidden)
+        for rung in Recording.deletes.rungs(preemption) {
+            let limits = rung.limits(["kretprobe_returned"], preemption)
+            #expect(limits.contains { $0.contains("bpf(2)") } == (isHidden && rung.name == "kprobe"))
+        }
+        for rung in Recording.exec.rungs(preemption) {
+            #expect(rung.limits(["kretprobe_execve"], preemption).contains { $0.contains("bpf(2)") } == isHidden)
+        }
+    }
+
+    /// What came with Linux 6.7, by its version, which ebeed never asks for.
+    @Test(.requiresKernel) func missesOfCalls() throws {
+        var name = utsname()
+        _ = unsafe uname(&name)
+        let release = unsafe withUnsafeBytes(of: name.release) {
+            unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        let version = release.split { $0 == "." || $0 == "-" }.prefix(2).compactMap { Int($0) }
+        #expect(try KernelTypes().meets(.missesOfCalls) == !version.lexicographicallyPrecedes([6, 7]))
+    }
+
     @Test(
         "what the kernel skips is counted where an event hangs on it",
         arguments: [
             ("exec_tp_btf", true), ("exec_tp", true), ("fexit_execve", true), ("kretprobe_left", true),
             ("kretprobe_returned", true), ("exit_call", true), ("exit_32_bit", true), ("enter_unlink", true),
             ("exit_tp_btf", false), ("exit_thread", false), ("note_binprm", false),
-            ("touch_ctime", false), ("complete_entry", false),
-            ("submit_req", false),
+            ("note_call", false), ("note_execve", false), ("note_touch", false),
+            ("touch_ctime", false), ("complete_entry", false), ("complete_event", true),
+            ("submit_req", false), ("submit_event", true),
         ]) func isEventful(program: String, expected: Bool)
     {
         #expect(Rung.isEventful(program) == expected)

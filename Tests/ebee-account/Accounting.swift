@@ -38,13 +38,16 @@ struct Accounting: ParsableCommand {
     @Option(help: "ebeed stands still for so many seconds in each storm, or until the load is over.")
     var freeze: Double?
 
+    @Option(help: "The only hooks for deletions that ebeed may use, such as syscalls.")
+    var hooksDeletes: String?
+
     @Flag(help: "Also see the other processes of this machine, which must do little: MADE is a lower bound then.")
     var everybody = false
 
     @Option(name: .shortAndLong, help: "table, or json: one object for each stream of a storm.")
     var output = Format.table
 
-    @Option(help: "Where ebeed and ebee-load were built.")
+    @Option(help: "Where ebeed, ebee-load and ebee-act were built.")
     var programs = ".build/release"
 
     @Option(help: "The daemon, where it is another.")
@@ -75,9 +78,10 @@ struct Accounting: ParsableCommand {
         for (index, usual) in chosen.enumerated() {
             var storm = usual.scaled(scale)
             if let freeze { storm.freeze = freeze }
+            if let hooksDeletes { storm = storm.hooked(hooksDeletes) }
             defer { showProgress("") }
             let trial = Trial(
-                ebeed: ebeed ?? "\(programs)/ebeed", load: "\(programs)/ebee-load", threads: threads,
+                ebeed: ebeed ?? "\(programs)/ebeed", programs: programs, threads: threads,
                 isAlone: !everybody
             ) { showProgress("\(index + 1) of \(chosen.count), \(storm.title): \($0)") }
             let outcomes = try trial.run(storm)

@@ -10,6 +10,11 @@ struct Storm {
     var executions = 0
     /// Likewise.
     var seconds = 1.0
+    /// A deletion is a file that another one is renamed over.
+    var replaces = false
+    /// In place of these: so many threads in one system call at once, which kretprobes may have no room for. What they miss then is
+    /// counted exactly.
+    var crowd: Int?
     /// So many in all, but as fast as this machine can.
     var isFast = false
     /// ebeed stands still for so long, once the load has begun.
@@ -32,6 +37,8 @@ struct Storm {
         Storm(
             name: "ring", title: "rings of 64 KiB", deletions: 200_000, executions: 10_000, isFast: true,
             configuration: ["exec", "deletes"].map { "[\($0)]\njournal = false\nring_bytes = 65536\n" }.joined()),
+        Storm(name: "replacements", title: "files replaced", deletions: 100_000, replaces: true, isFast: true),
+        Storm(name: "crowd", title: "40 at once in a call", crowd: 40),
         Storm(
             name: "million", title: "a million deletions", deletions: 1_000_000, isFast: true, configuration: "",
             isLossless: true),
@@ -49,15 +56,28 @@ struct Storm {
         return storm
     }
 
-    /// The streams that it is about.
-    var streams: [Stream] { Stream.allCases.filter { ($0 == .exec ? executions : deletions) > 0 } }
+    /// The same upon an ebeed that sees deletions through these hooks.
+    func hooked(_ deletes: String) -> Storm {
+        var storm = self
+        let section = "[deletes]\n"
+        if !configuration.contains(section) { storm.configuration += section }
+        storm.configuration = storm.configuration.replacing(section, with: "\(section)hooks = \"\(deletes)\"\n")
+        return storm
+    }
 
-    /// Of ebee-load.
-    func options(threads: Int) -> [String] {
-        [
+    /// The streams that it is about.
+    var streams: [Stream] {
+        Stream.allCases.filter { crowd != nil || ($0 == .exec ? executions : deletions) > 0 }
+    }
+
+    /// What makes the load, a program and its arguments.
+    func load(_ programs: String, threads: Int) -> [String] {
+        if let crowd { return ["\(programs)/ebee-act", "crowd", "\(crowd)"] }
+        return [
+            "\(programs)/ebee-load",
             "--deletions", "\(deletions)", "--executions", "\(executions)", "--seconds", "\(seconds)", "--threads",
             "\(threads)",
-        ] + (isFast ? ["--fast"] : [])
+        ] + (isFast ? ["--fast"] : []) + (replaces ? ["--replace"] : [])
     }
 }
 

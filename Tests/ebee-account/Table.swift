@@ -32,7 +32,7 @@ struct Table {
         print(
             """
 
-            MADE is ebee-load's own count, PER SECOND over the whole storm. GENERATED is the kernel's count, DELIVERED what \
+            MADE is the load's own count, PER SECOND over the whole storm. GENERATED is the kernel's count, DELIVERED what \
             reached the window
             and LOST what did not, as `ebeectl status` has them; DIFFERENCE = GENERATED - DELIVERED - LOST. IN WINDOW was \
             counted line by line;
@@ -42,7 +42,7 @@ struct Table {
             print(
                 """
                 Other processes of this machine were not seen: of a storm, the kernel counted what was made and one more, \
-                ebee-load itself or
+                the load itself or
                 its directory. The rest of GENERATED is ebeed's own test.
                 """)
         } else {

@@ -4,7 +4,8 @@ import Glibc
 /// One storm upon one ebeed, and the account of it.
 struct Trial {
     let ebeed: String
-    let load: String
+    /// Where the programs are that make the load.
+    let programs: String
     let threads: Int
     /// Nobody else makes events.
     let isAlone: Bool
@@ -26,7 +27,7 @@ struct Trial {
         return try judge(storm, made, daemon, before)
     }
 
-    /// What ebee-load says that it made.
+    /// What the load says that it made.
     private struct Made {
         let pid: Int64
         let count: [Stream: Int64]
@@ -37,7 +38,7 @@ struct Trial {
         progress("the load")
         let place = daemon.place
         let load = try Child(
-            [load] + storm.options(threads: threads), output: place("load.out"), errors: place("load.err"))
+            storm.load(programs, threads: threads), output: place("load.out"), errors: place("load.err"))
         if let freeze = storm.freeze {
             // One that is as fast as it goes may be over by then.
             if !storm.isFast { try rest(0.3) }
@@ -48,10 +49,11 @@ struct Trial {
             while try monotonic() < end && load.ending() == nil { try rest(0.02) }
         }
         let code = try load.finish(seconds: 1800)
-        guard code == 0, let said = try? JSON(parsing: place.read("load.out")), let pid = said["pid"]?.integer,
+        let line = place.read("load.out").prefix { $0 != UInt8(ascii: "\n") }
+        guard code == 0, let said = try? JSON(parsing: Array(line)), let pid = said["pid"]?.integer,
             let deletions = said["deletions"]?.integer, let executions = said["executions"]?.integer
         else {
-            throw Failure("ebee-load ended with \(code): \(String(decoding: place.read("load.err"), as: UTF8.self))", 0)
+            throw Failure("the load ended with \(code): \(String(decoding: place.read("load.err"), as: UTF8.self))", 0)
         }
         // The parser keeps a number's digits, and this one is no integer.
         let seconds: Double? = if case .number(let digits)? = said["seconds"] { Double(digits) } else { nil }
@@ -84,7 +86,8 @@ struct Trial {
             for stream in Stream.allCases {
                 guard let counts = account[stream], let earlier = before[stream] else { continue }
                 let all = try daemon.rows(stream, "")
-                let own = try counts.evicted > 0 ? nil : daemon.rows(stream, Self.filter(stream, made.pid)).events
+                let filter = Self.filter(storm, stream, made.pid)
+                let own = try counts.evicted > 0 ? nil : daemon.rows(stream, filter).events
                 outcomes.append(
                     Outcome(
                         storm: storm, stream: stream, made: made.count[stream] ?? 0, seconds: made.seconds,
@@ -100,9 +103,10 @@ struct Trial {
         }
     }
 
-    /// What ebee-load did, but for its own directory, which it removes.
-    private static func filter(_ stream: Stream, _ load: Int64) -> String {
+    /// What the load did, but for its own directory, which it removes. A crowd's executions fail.
+    private static func filter(_ storm: Storm, _ stream: Stream, _ load: Int64) -> String {
         switch stream {
+        case .exec where storm.crowd != nil: ",\"pid\":[\(load)],\"exe\":[\"/dev/shm/ebee-load-*\"]"
         case .exec: ",\"ppid\":[\(load)]"
         case .deletes: ",\"pid\":[\(load)],\"path\":[\"/dev/shm/ebee-load-*/*\"]"
         }

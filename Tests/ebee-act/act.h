@@ -33,4 +33,10 @@ int through_i386(const char *name, const char *path, const char *other);
  */
 int count_getppid(int count);
 
+/*
+ * Lets so many threads be in one unlink(2), rename(2) or execve(2) each at the same time, and says how many of each it
+ * made: as ebee-load does, on one line of JSON. One more deletion is that of its directory.
+ */
+int crowd(int count);
+
 #endif

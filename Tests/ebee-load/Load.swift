@@ -17,6 +17,7 @@ struct Load: ParsableCommand {
               ebee-load --deletions 20000 --executions 1000 --seconds 30
               ebee-load --deletions 0 --executions 500 --program /bin/echo
               ebee-load --deletions 1000000 --executions 0 --seconds 1 --fast
+              ebee-load --deletions 5000 --executions 0 --replace
             """)
 
     @Option(help: "Deletions per second.")
@@ -30,6 +31,9 @@ struct Load: ParsableCommand {
 
     @Flag(help: "As many as the rates make in that time, but as fast as this machine can.")
     var fast = false
+
+    @Flag(help: "A deletion is a file that another one is renamed over, and of each thread the last is unlinked.")
+    var replace = false
 
     @Option(help: "Threads that delete; as many again execute.")
     var threads = 1
@@ -56,8 +60,13 @@ struct Load: ParsableCommand {
             if deletions > 0 {
                 let path = "\(files)/\(index)"
                 workers.append(
-                    Worker {
-                        try pace(start, share(deletions, index)).run { try Self.delete(path) }
+                    Worker { [replace] in
+                        let pace = pace(start, share(deletions, index))
+                        if !replace { return try pace.run { try Self.delete(path) } }
+                        try Self.create(path)
+                        let replaced = try pace.run { try Self.replace(path) }
+                        guard unsafe unlink(path) == 0 else { throw LoadError("unlink \(path)") }
+                        return replaced + 1
                     })
             }
             if executions > 0 {
@@ -86,10 +95,20 @@ struct Load: ParsableCommand {
     /// A thread's part of a rate.
     private func share(_ rate: Int, _ index: Int) -> Int { rate / threads + (index < rate % threads ? 1 : 0) }
 
-    private static func delete(_ path: String) throws {
+    private static func create(_ path: String) throws {
         let descriptor = unsafe creat(path, 0o600)
         guard descriptor >= 0 else { throw LoadError("create \(path)") }
         close(descriptor)
+    }
+
+    private static func replace(_ path: String) throws {
+        let new = path + ".new"
+        try create(new)
+        guard unsafe rename(new, path) == 0 else { throw LoadError("rename \(new)") }
+    }
+
+    private static func delete(_ path: String) throws {
+        try create(path)
         guard unsafe unlink(path) == 0 else { throw LoadError("unlink \(path)") }
     }
 

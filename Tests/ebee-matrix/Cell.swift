@@ -69,6 +69,9 @@ struct Cell: Sendable {
     /// Whether a thread can be interrupted anywhere by another one of the same cpu. Linux 7 knows nothing else.
     private var isPreempted: Bool { kernel == "7" || condition == .preempt }
 
+    /// Whether kretprobes have no room for the returns of many threads at once: before Linux 6.14.
+    var hasFewReturns: Bool { kernel != "7" }
+
     /// Whether its clock counts instructions, one in a nanosecond: so that a cost has no noise, and a second is one of a
     /// slow processor, however slow and busy the machine is that plays it. It has one processor then.
     var isCounted: Bool { condition == .cost || condition == .lockdown || condition == .noBTF }

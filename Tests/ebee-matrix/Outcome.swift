@@ -82,9 +82,10 @@ struct StepOutcome {
     var reason: String?
     /// Instructions of getppid.
     var cost: Double?
-    /// Of a storm: the hooks, and how many events were made.
+    /// Of storms: the hooks that were chosen, how many events were made, and how many counted as lost.
     var rungs: Rungs?
     var made = 0
+    var lost = 0
 
     fileprivate init(cell: Cell, step: Step, status: Int32, seconds: Double, lines: [String]) {
         (self.step, self.seconds) = (step, seconds)
@@ -143,9 +144,15 @@ struct StepOutcome {
                     problems.append("\(row["storm"]?.string ?? ""): \(problem.string ?? "")")
                 }
             }
-            // A row for each stream of two storms; those that are not of the storm made nothing.
-            if status != 0 || rows.count != 4 || made == 0 {
+            lost = rows.reduce(0) { $0 + Int($1["lost"]?.integer ?? 0) }
+            // A row for each stream of each storm; those that are not of the storm made nothing.
+            if status != 0 || rows.count != (cell.hasFewReturns ? 8 : 10) || made == 0 {
                 problems.append("the account ended with \(status): \(lines.last ?? "no word")")
+            }
+            // Where kretprobes have no room, or the crowd was none.
+            for row in rows where row["storm"]?.string == "crowd" {
+                let (stream, missed) = (row["stream"]?.string ?? "", row["missed"]?.integer ?? 0)
+                if (missed > 0) != cell.hasFewReturns { problems.append("crowd: of \(stream), \(missed) were missed") }
             }
         case .cost(let rung):
             cost = lines.last { Double($0) != nil }.flatMap { Double($0) }

@@ -33,6 +33,16 @@ struct Script {
         }
     }
 
+    /// Five threads of one cpu interrupt each other, and nobody else makes events: a few thousand show what would be lost. A crowd of forty
+    /// waits inside of one call. Where a thread can be interrupted in a program of a tracepoint, what the last rung misses is counted.
+    private var storms: String {
+        (["million,hundred-thousand,replacements,crowd --scale 0.02"]
+            + (cell.hasFewReturns ? [] : ["replacements --scale 0.05 --hooks-deletes syscalls"])).map {
+                "EBEE_ACCOUNT_ALONE=1 \(programs)/ebee-account --programs \(programs) --threads 5 -o json"
+                    + " --storms \($0) 2>>/tmp/account.err"
+            }.joined(separator: " && ")
+    }
+
     private func command(_ step: Step) -> String {
         switch step {
         case .coverage(let exec, let deletes):
@@ -71,12 +81,10 @@ struct Script {
             wait $daemon
             """
         case .storm:
-            // Five threads of one cpu interrupt each other, and nobody else makes events: a few thousand show what would be lost.
             """
             grep -q '(full)' /sys/kernel/debug/sched/preempt || echo '@ not preempted'
             \(programs)/ebeed --check
-            EBEE_ACCOUNT_ALONE=1 \(programs)/ebee-account --programs \(programs) --threads 5 \
-                --storms million,hundred-thousand --scale 0.02 -o json 2>/tmp/account.err
+            \(storms)
             status=$?
             test $status = 0 || cat /tmp/account.err
             (exit $status)

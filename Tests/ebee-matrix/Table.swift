@@ -41,7 +41,7 @@ struct Table {
             if let rungs = step.rungs {
                 return [
                     rungs.description, "", "", "", "", seconds,
-                    step.problems.isEmpty ? "ok: \(step.made) events, none lost" : ok,
+                    step.problems.isEmpty ? "ok: \(step.made) events, \(step.lost) counted as lost" : ok,
                 ]
             }
             return ["-", "", "", "", "", seconds, ok]
