@@ -217,7 +217,7 @@ struct ebee_settings {
 /* What can change while a program is attached: the section .data.daemon, which the daemon maps. */
 struct ebee_daemon {
 	__u32 pid; /* the daemon that reads now, as its own pid namespace sees it; what it does is not reported */
-	__u32 padding;
+	__u32 is_whole; /* 1: from when all programs are attached until they are about to be detached */
 };
 
 /* One per lane and object, in the map `accounts`, which the daemon maps. Each has a cache line to itself. */

@@ -264,23 +264,23 @@ static __always_inline __u32 reported_pid(struct task_struct *task)
 	return pid == daemon.pid ? 0 : pid;
 }
 
-/* A call begins that may not be seen to return. */
+/* A call begins that may not be seen to return: for want of room, not because one program is attached and another one is not. */
 static __always_inline void begin_call(void)
 {
 	__u64 task = bpf_get_current_task();
 	__u8 is_under_way = 1;
 
-	if (reported_pid((struct task_struct *)task) &&
+	if (daemon.is_whole && reported_pid((struct task_struct *)task) &&
 	    bpf_map_update_elem(&calls, &task, &is_under_way, BPF_ANY))
 		count_missed(); /* no room: nobody would miss its return */
 }
 
-/* It is over, or reported; whether there was one. */
+/* It is over, or reported; whether there was one that should have been seen to return. */
 static __always_inline bool end_call(void)
 {
 	__u64 task = bpf_get_current_task();
 
-	return settings.few_returns && !bpf_map_delete_elem(&calls, &task);
+	return settings.few_returns && !bpf_map_delete_elem(&calls, &task) && daemon.is_whole;
 }
 
 /*

@@ -92,17 +92,18 @@ static __always_inline int submitted(__u64 address)
 
 /*
  * What this thread began is given up, where it was never seen to leave it: a kretprobe had no room for its return. Whether it failed
- * nobody can tell, so that at most so many were missed. `deletion` may be 0: then it is known that a call began, and no more.
+ * nobody can tell, so that at most so many were missed where failures are not reported. `deletion` is 0 where nothing was placed.
  */
 static __always_inline void give_up(const struct deletion *deletion)
 {
-	bool is_called = end_call(), is_placed = deletion && deletion->how != EBEE_RENAME;
+	bool is_missed;
 
-	if (is_called && (is_placed || settings.report_failed))
-		count_missed();
-	/* What was placed in that call is the same event. */
-	if (deletion && !(is_called && is_placed) && deletion->depth &&
-	    reported_pid((struct task_struct *)bpf_get_current_task()))
+	if (settings.few_returns)
+		is_missed = end_call() && (settings.report_failed || deletion);
+	else
+		is_missed = deletion && deletion->depth && daemon.is_whole &&
+			    reported_pid((struct task_struct *)bpf_get_current_task());
+	if (is_missed)
 		count_missed();
 }
 
@@ -132,8 +133,8 @@ static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct path *path = (struct path *)path_address;
 
-	/* Within one call, it is tried again. */
-	if (deletion && (how == EBEE_RENAME || !is_called()))
+	/* Within one unlink or rmdir, it is tried again. A rename is noted only when the filesystem is asked. */
+	if (how == EBEE_RENAME || !is_called())
 		give_up(deletion);
 	deletion = begin_deletion(how);
 	if (!deletion)
@@ -187,7 +188,7 @@ int exit_thread(void *context)
 	return ended();
 }
 
-/* Beside kprobes, and like them never interrupted by another thread. */
+/* Beside kprobes and system call tracepoints: never interrupted by another thread. */
 SEC("tp/sched/sched_process_exit")
 int exit_thread_tp(void *context)
 {
@@ -226,7 +227,10 @@ static __always_inline int entered_rename(__u64 source_address, __u64 dentry_add
 	if (!deletion->depth && deletion->place.dentry == dentry_address &&
 	    (flags & RENAME_EXCHANGE || BPF_CORE_READ(source, d_inode) == BPF_CORE_READ(dentry, d_inode)))
 		return forget();
-	return entered(dentry_address);
+	entered(dentry_address);
+	if (settings.few_returns && deletion->depth == 1)
+		begin_call();
+	return 0;
 }
 
 static __always_inline int left(int result)
@@ -236,7 +240,7 @@ static __always_inline int left(int result)
 
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
-	if (!result && deletion->how != EBEE_RENAME)
+	if (!result || deletion->how == EBEE_RENAME)
 		end_call();
 	/*
 	 * What fails is reported by returned(): some is tried again, and most never gets here. But what a rename would have
@@ -271,7 +275,7 @@ static __always_inline int returned(int result)
 	} else if (request) {
 		if (find_deletion(request))
 			report(request, result);
-		else if (settings.report_failed)
+		else if (settings.report_failed && reported_pid(task))
 			count_missed(); /* it was not seen to begin */
 	} else if (settings.report_failed && read_call(&call)) {
 		deletion = begin_deletion(call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
@@ -725,6 +729,7 @@ int BPF_PROG(enter_32_bit, struct pt_regs *registers, long number)
 
 static __always_inline int completed(__u64 address, int result)
 {
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct io_kiocb *request = (struct io_kiocb *)address;
 	__u8 operation;
 
@@ -735,7 +740,7 @@ static __always_inline int completed(__u64 address, int result)
 		return 0;
 	if (find_deletion(address))
 		report(address, result);
-	else if (operation == IORING_OP_UNLINKAT)
+	else if (operation == IORING_OP_UNLINKAT && (!result || settings.report_failed) && reported_pid(task))
 		count_missed(); /* of a rename nobody knows whether it replaced anything */
 	bpf_map_delete_elem(&requests, &address);
 	return 0;

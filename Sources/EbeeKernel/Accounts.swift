@@ -20,6 +20,27 @@ import Glibc
     deinit { unsafe munmap(base, size) }
 }
 
+/// What programs are told while they are attached: the section .data.daemon.
+struct Notice: Sendable {
+    private let map: MappedMap
+
+    /// - Parameter map: its descriptor, needed only while this runs.
+    init(_ map: Int32, _ recording: Recording) throws(SystemError) {
+        self.map = try MappedMap(
+            map, bytes: MemoryLayout<ebee_daemon>.size, name: "the settings of \(recording.stream)")
+    }
+
+    /// The process that reads now: what it does is not recorded.
+    func tell(reader pid: pid_t) { unsafe told.pointee.pid = UInt32(pid) }
+
+    /// Whether all programs are attached, and stay so for now.
+    func tell(isWhole: Bool) { unsafe told.pointee.is_whole = isWhole ? 1 : 0 }
+
+    private var told: UnsafeMutablePointer<ebee_daemon> {
+        unsafe map.base.assumingMemoryBound(to: ebee_daemon.self)
+    }
+}
+
 /// The kernel's own count of a program's events, one for each lane; any thread may read it.
 final class Accounts: Sendable {
     let lanes = Program.lanes()

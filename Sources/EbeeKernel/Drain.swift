@@ -21,13 +21,14 @@ public final class Drain: Sendable {
         let pulse = Atomic<UInt64>(Clock.boot())
         let figures: Mutex<Figures>
         /// How often the kernel did not run the programs, as far as it was asked.
-        let skips = Mutex(Program.Skips())
+        let skips: Mutex<Program.Skips>
         /// What the thread is to go on with, one after the other.
         let successors = Mutex<[Successor]>([])
 
-        init(_ stopping: Flag, _ figures: Figures) {
+        init(_ stopping: Flag, _ source: Source) {
             self.stopping = stopping
-            self.figures = Mutex(figures)
+            figures = Mutex(source.figures)
+            skips = Mutex(source.skips)
         }
     }
 
@@ -61,7 +62,7 @@ public final class Drain: Sendable {
             do throws(SystemError) {
                 let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
                 figures = Figures(accounts: try Accounts(of: program), gauge: gauge)
-                try program.serve()
+                program.serve()
                 ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
                     unsafe recorder.record(bytes)
                     return !stopping.isRaised
@@ -105,7 +106,7 @@ public final class Drain: Sendable {
         name = "ebee-" + program.recording.stream
         let stopping = Flag()
         let source = try Source(program, recorder, name, stopping)
-        let shared = Shared(stopping, source.figures)
+        let shared = Shared(stopping, source)
         self.shared = shared
         self.recorder = RecorderOfThread(recorder: recorder)
         pace = recorder.pace

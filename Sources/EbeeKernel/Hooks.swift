@@ -96,6 +96,7 @@ public struct Rung: Sendable {
     /// programs count themselves. The perf events of io_uring are hardly ever skipped.
     static func isEventful(_ program: String) -> Bool {
         if ["exit_call", Recording.exit32BitCall, "submit_event", "complete_event"].contains(program) { return true }
+        if program.hasSuffix("_io_unlinkat") { return false }
         return !["exit_", "note_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
     }
 
@@ -197,7 +198,7 @@ public enum Recording: Sendable, CaseIterable {
             let limits = limits(preemption)
             if present.contains("tp_execve") {
                 let missed = preemption.reachesTracepoints ? [interrupted("executions that fail", preemption)] : []
-                return limits + missed + [
+                return limits + missed + within(bpf: "executions that fail", preemption) + [
                     slowCalls,
                     present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
@@ -218,8 +219,10 @@ public enum Recording: Sendable, CaseIterable {
         execRung(
             "kprobe", programs: ["note_binprm", "exec_tp", "exit_tp"],
             needs: [.functionTracing, .kprobes, .function("finalize_exec")]
-        ) { _ in [] },
-        execRung("tp") { _ in ["the interpreter of a script, and how many arguments were cut off"] },
+        ) { within(bpf: "executions", $0) },
+        execRung("tp") {
+            ["the interpreter of a script, and how many arguments were cut off"] + within(bpf: "executions", $0)
+        },
     ]
 
     // MARK: Deletions
@@ -268,7 +271,7 @@ public enum Recording: Sendable, CaseIterable {
                     ? [] : [unreturned("deletions", "deletes")])
         },
         Rung(
-            name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call"]),
+            name: "syscalls", programs: Set(calls.map { "enter_\($0)" } + ["exit_call", "exit_thread_tp"]),
             places: [
                 "exit_call": calls.map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
                 "note_touch": touches.map { .tracepoint(category: "timestamp", name: $0) },
@@ -318,7 +321,7 @@ public enum Recording: Sendable, CaseIterable {
         "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted"
             + (preemption?.favorsKprobes == true ? "; hooks = \"kprobe\" sees them)" : ")")
     }
-    /// Of what kprobes see.
+    /// Of what kprobes and perf events see.
     private static func within(bpf events: String, _ preemption: Preemption) -> [String] {
         if !preemption.hidesBehindMaps { return [] }
         return [
@@ -328,8 +331,8 @@ public enum Recording: Sendable, CaseIterable {
 
     /// Of what kretprobes see.
     private static func unreturned(_ events: String, _ again: String) -> String {
-        "\(events), while others are under way for which kretprobes have no more room (twice as many as there are cpus, at "
-            + "least ten; they are counted as their thread \(again) again or ends)"
+        "\(events), while so many others are under way that kretprobes have no more room (they are counted as their thread "
+            + "\(again) again or ends)"
     }
 
     /// Before 6.0 a request is seen only as it is submitted: io_unlinkat() is a part of its caller.
@@ -365,6 +368,7 @@ public enum Recording: Sendable, CaseIterable {
                 + "more than once or nothing is known of the file",
             "renames that fail",
         ]
+        limits += within(bpf: "deletions", preemption)
         if preemption.reachesTracepoints {
             limits.append(interrupted("deletions", preemption))
             limits.append(

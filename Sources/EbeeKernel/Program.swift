@@ -44,6 +44,7 @@ public struct Program: ~Copyable {
     /// Boot time from which on all of them were attached; nil of those that an earlier process attached.
     public let attached: UInt64?
     let handles: Handles
+    private let notice: Notice
     private let owner: Owner
 
     /// What is told of them.
@@ -121,23 +122,22 @@ public struct Program: ~Copyable {
     }
 
     /// Tells the programs that this process is the one that reads: what it does is not recorded.
-    func serve() throws(SystemError) {
-        let daemon = try MappedMap(
-            handles.daemon, bytes: MemoryLayout<ebee_daemon>.size, name: "the settings of \(recording.stream)")
-        unsafe daemon.base.storeBytes(of: UInt32(getpid()), as: UInt32.self)
-    }
+    func serve() { notice.tell(reader: getpid()) }
 
     /// How often the kernel did not run them.
     var skips: Skips {
         let counts = handles.programs.map { ($0.name, LoadedProgram.recursionMisses($0.descriptor)) }
-        return Skips(byProgram: Dictionary(uniqueKeysWithValues: counts).compactMapValues { $0 })
+        return Skips(byProgram: Dictionary(counts) { first, _ in first }.compactMapValues { $0 })
     }
 
     /// Ends without detaching: somebody else holds the links.
     func leave() { owner.links?.leave() }
 
     /// Detaches those that were taken over, of which nobody else holds the links.
-    func detach() { owner.closeAdopted() }
+    func detach() {
+        notice.tell(isWhole: false)
+        owner.closeAdopted()
+    }
 
     /// Takes over the programs of an earlier process.
     /// - Parameter kept: descriptors by role, which this owns from now on, whatever comes of it.
@@ -168,6 +168,7 @@ public struct Program: ~Copyable {
         guard let rung = recording.rungs.first(where: { $0.name == name }) else {
             throw SystemError("go on with the hooks \(name) of \(recording.stream)", errno: ENOENT)
         }
+        let notice = try Notice(handles.daemon, recording)
         self.recording = recording
         self.rung = name
         var present = Set(handles.programs.map(\.name))
@@ -182,6 +183,7 @@ public struct Program: ~Copyable {
         self.fingerprint = fingerprint
         attached = nil
         self.handles = handles
+        self.notice = notice
         self.owner = owner
     }
 
@@ -320,7 +322,7 @@ public struct Program: ~Copyable {
         try opened.resize(map: "accounts", entries: UInt32(Self.lanes()))
         if fixed.few_returns == 0 { try opened.resize(map: "calls", entries: 1) }
         try opened.set(".rodata.settings", to: fixed)
-        try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), padding: 0))
+        try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), is_whole: 0))
         let loaded = try opened.load()
         let tracefs = try Tracefs()
         // Of the places, those that this kernel has.
@@ -334,9 +336,12 @@ public struct Program: ~Copyable {
         }
         let (ring, accounts, daemon) = try (loaded.map("ring"), loaded.map("accounts"), loaded.map(".data.daemon"))
         let links = try loaded.attach(places)
+        let notice = try Notice(daemon, recording)
+        notice.tell(isWhole: true)
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name
+        self.notice = notice
         limits = rung.limits(additions, preemption)
         attached = Clock.boot()
         let descriptors = loaded.programs()

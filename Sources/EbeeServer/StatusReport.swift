@@ -60,7 +60,7 @@ public struct StatusReport: Sendable {
         /// - Parameters:
         ///   - name: as bpftool shows it, where that has room for it.
         ///   - verifiedInstructions: how many the verifier went through, where the kernel tells (Linux 5.16).
-        ///   - recursionMisses: how often the kernel did not run it, because it was running on that cpu already, where it tells
+        ///   - recursionMisses: how often the kernel did not run it, because one was running on that cpu already, where it tells
         ///     (Linux 5.12).
         public init(name: String, verifiedInstructions: Int?, recursionMisses: UInt64?) {
             self.name = name

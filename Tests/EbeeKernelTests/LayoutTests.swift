@@ -107,7 +107,7 @@ private struct Layout {
                 "rmdir_arguments": \.rmdir_arguments, "rename_arguments": \.rename_arguments,
                 "calls_32_bit": \.calls_32_bit, "look_up": \.look_up, "few_returns": \.few_returns,
             ]),
-        "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "padding": \.padding]),
+        "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "is_whole": \.is_whole]),
         "ebee_account": Layout(
             ebee_account.self,
             [

@@ -108,7 +108,7 @@ static void create(const char *name, long index)
 }
 
 /* Whether it is there or not. */
-static void delete (const char *name, long index)
+static void unlink_name(const char *name, long index)
 {
     char *path = path_of(name, index);
 
@@ -130,9 +130,9 @@ static void *unlink_number(void *index)
     char name[16];
 
     snprintf(name, sizeof(name), "file%ld", (long)index);
-    delete (name, -1);
+    unlink_name(name, -1);
     if ((long)index & 1)
-        delete ("none", -1);
+        unlink_name("none", -1);
     return NULL;
 }
 
@@ -154,9 +154,17 @@ static void *replace_target(void *index)
     if (rename(source, target))
         err(71, "%s", source);
     if ((long)index & 1)
-        delete ("none", (long)index);
+        unlink_name("none", (long)index);
     free(source);
     free(target);
+    return NULL;
+}
+
+static void *unlink_target(void *index)
+{
+    unlink_name("target", (long)index);
+    if ((long)index & 1)
+        unlink_name("none", (long)index);
     return NULL;
 }
 
@@ -233,12 +241,16 @@ int crowd(int count)
     let_go("");
 
     withhold();
+    start(count, hold_target, SYS_write);
+    start(count, unlink_target, SYS_unlink);
+    let_go("");
+
+    withhold();
     snprintf(name, sizeof(name), "%s/none", home);
     start(count, execute_nothing, SYS_execve);
     let_go(name);
 
     for (int i = 0; i < count; i++) {
-        delete ("target", i);
         snprintf(name, sizeof(name), "%s/%d", home, i);
         deletions++;
         rmdir(name);
