@@ -120,6 +120,7 @@ private struct JSONParser {
 
     mutating func string() throws(JSONError) -> String {
         offset += 1
+        if let string = plainString() { return string }
         var text: [UInt8] = []
         while true {
             let start = offset
@@ -139,6 +140,18 @@ private struct JSONParser {
             default: throw failure("a control character must be escaped")
             }
         }
+    }
+
+    /// The string that begins here, where it is ASCII without an escape, as most are; otherwise nothing is taken.
+    mutating func plainString() -> String? {
+        var end = offset
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\"") {
+            guard (0x20..<0x80).contains(bytes[end]), bytes[end] != UInt8(ascii: "\\") else { return nil }
+            end += 1
+        }
+        guard end < bytes.count else { return nil }
+        defer { offset = end + 1 }
+        return unsafe bytes.withUnsafeBufferPointer { unsafe String(decoding: $0[offset..<end], as: UTF8.self) }
     }
 
     mutating func escape(into text: inout [UInt8]) throws(JSONError) {

@@ -183,12 +183,19 @@ public struct JSONWriter: ~Copyable {
     private mutating func quoted(_ value: RawSpan) -> Bool {
         bytes.append(UInt8(ascii: "\""))
         defer { bytes.append(UInt8(ascii: "\"")) }
-        var plain = true
-        for index in 0..<value.byteCount where value.byte(index) >= 0x80 {
-            plain = false
-            break
+        // Most text is ASCII, and has nothing to escape.
+        var (isASCII, isPlain) = (true, true)
+        for index in 0..<value.byteCount {
+            let byte = value.byte(index)
+            isASCII = isASCII && byte < 0x80
+            isPlain =
+                isPlain && (0x20..<0x7f).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
         }
-        if plain {
+        if isPlain {
+            unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+            return true
+        }
+        if isASCII {
             for index in 0..<value.byteCount { escaped(value.byte(index)) }
             return true
         }

@@ -37,6 +37,10 @@ struct CellText {
 
     /// Adds text that needs no escape.
     mutating func append(plain string: String) {
+        let count = string.utf8.count
+        if limit.map({ width + count < $0 }) ?? true, string.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) {
+            return append(whole: string, width: count)
+        }
         for character in string {
             append(whole: String(character), width: character.unicodeScalars.reduce(0) { $0 + cellWidth(of: $1) })
         }
@@ -44,6 +48,7 @@ struct CellText {
 
     /// Adds a name, with everything escaped that is not simply text.
     mutating func append(_ name: FileName, _ style: Escape.Style) {
+        if let text = name.simpleText { return append(plain: text) }
         var run = ""
         var marks = 0
         for piece in name.pieces where !isCut {

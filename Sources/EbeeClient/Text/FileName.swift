@@ -8,13 +8,23 @@ struct FileName: Equatable {
         case byte(UInt8)
     }
 
-    let pieces: [Piece]
+    /// Its text, where that is ASCII that no style escapes, as most names are.
+    let simpleText: String?
+    /// The pieces of any other.
+    private let others: [Piece]
+
+    var pieces: [Piece] { simpleText.map { $0.unicodeScalars.map { .scalar($0) } } ?? others }
 
     init(_ text: String) {
-        pieces = text.unicodeScalars.map { .scalar($0) }
+        let isSimple = text.utf8.allSatisfy {
+            (0x20..<0x7f).contains($0) && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "'")
+        }
+        simpleText = isSimple ? text : nil
+        others = isSimple ? [] : text.unicodeScalars.map { .scalar($0) }
     }
 
     init(bytes: [UInt8]) {
+        simpleText = nil
         var pieces: [Piece] = []
         var parser = Unicode.UTF8.ForwardParser()
         var rest = bytes.makeIterator()
@@ -28,7 +38,7 @@ struct FileName: Equatable {
                 pieces += bytes[offset..<offset + length].map { .byte($0) }
                 offset += length
             case .emptyInput:
-                self.pieces = pieces
+                others = pieces
                 return
             }
         }
