@@ -23,6 +23,9 @@ INPUT ?=
 STORMS ?=
 SCALE ?=
 EVERYBODY ?=
+# Of the benchmarks: see bench.
+TOOLS ?=
+ROUNDS ?=
 # Of the kernel matrix: see kernel-test.
 CELLS ?=
 RUN ?=
@@ -88,7 +91,7 @@ LIVE := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: deps bpf build run test account fuzz sanitize kernel-test bench install uninstall check clean help \
-	root build-deps test-deps kernel-deps check-deps
+	root build-deps test-deps kernel-deps bench-deps check-deps
 
 deps: ## install what is missing to build, test and check (apt; root only if something is)
 	$(Q).ci/deps build test kernel check
@@ -104,6 +107,9 @@ test-deps:
 
 kernel-deps:
 	$(Q).ci/deps build kernel
+
+bench-deps:
+	$(Q).ci/deps bench || echo 'The benchmarks go on without it.' >&2
 
 check-deps:
 	$(Q).ci/deps check
@@ -166,9 +172,11 @@ $(BUILT)/libebee-%.so: Tests/ebee-%/*.c | build
 	$(call say,C,$<)
 	$(Q)$(CLANG) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 
-bench: ## run the benchmarks (in a later version)
-	@echo 'The benchmarks come with a later version.' >&2
-	@exit 1
+# TOOLS='ebeed,bpftrace': only these. ROUNDS=10: so many. SCALE=0.1: so many times the events. Nothing is installed for it that runs
+# by itself: where auditd is, it takes part.
+bench: root build bench-deps ## measure what ebeed costs, side by side with others (root; TOOLS=NAMES ROUNDS=N SCALE=N)
+	$(Q)$(BUILT)/ebee-bench --programs $(BUILT) $(if $(TOOLS),--tools '$(TOOLS)') \
+		$(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(SCALE),--scale '$(SCALE)')
 
 install: build ## install below PREFIX (/usr/local) and DESTDIR; then: systemctl enable --now ebeed
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))

@@ -81,13 +81,23 @@ let package = Package(
         .executableTarget(
             name: "ebee-load", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/ebee-load", swiftSettings: strict),
-        // Storms, and what became of every event (make account).
+        // Loads upon an ebeed of one's own: storms, and what became of every event (make account); and what it costs, side by side
+        // with others (make bench).
+        .target(
+            name: "EbeeTrial", dependencies: ["EbeeProtocol", "EbeeTestSupport"], path: "Tests/EbeeTrial",
+            swiftSettings: strict),
         .executableTarget(
             name: "ebee-account",
             dependencies: [
-                "EbeeProtocol", "EbeeTestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "EbeeProtocol", "EbeeTrial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/ebee-account", swiftSettings: strict),
+        .executableTarget(
+            name: "ebee-bench",
+            dependencies: [
+                "EbeeProtocol", "EbeeTrial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/ebee-bench", swiftSettings: strict),
         .executableTarget(
             name: "ebee-coverage",
             dependencies: [

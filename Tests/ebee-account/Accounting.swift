@@ -1,4 +1,5 @@
 import ArgumentParser
+import EbeeTrial
 import Glibc
 
 /// Proves that every event is delivered or counted as lost, with load that is made and counted by somebody else.

@@ -1,4 +1,5 @@
 import EbeeProtocol
+import EbeeTrial
 
 /// What became of one stream in a storm.
 struct Outcome {
@@ -83,13 +84,4 @@ struct Outcome {
         members.append("\"problems\":[\(problems.map(JSON.quoted).joined(separator: ","))]")
         return "{\(members.joined(separator: ","))}"
     }
-}
-
-/// `1,000,000`
-func decimal(_ number: Int64) -> String {
-    let digits = String(number.magnitude)
-    let grouped = digits.enumerated().map { index, digit in
-        index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
-    }
-    return (number < 0 ? "-" : "") + grouped.joined()
 }

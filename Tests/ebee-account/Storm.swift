@@ -1,3 +1,5 @@
+import EbeeTrial
+
 /// A load, what it falls upon, and what must come of it.
 struct Storm {
     /// As `--storms` takes it.
@@ -79,12 +81,4 @@ struct Storm {
             "\(threads)",
         ] + (isFast ? ["--fast"] : []) + (replaces ? ["--replace"] : [])
     }
-}
-
-/// As `status` calls them.
-enum Stream: String, CaseIterable {
-    case exec, deletes
-
-    /// What an event of it says it is.
-    var event: String { self == .exec ? "exec" : "delete" }
 }

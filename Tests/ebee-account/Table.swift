@@ -1,3 +1,4 @@
+import EbeeTrial
 import Glibc
 
 /// The table: a line for each stream of a storm, when that is over.
@@ -61,11 +62,4 @@ struct Table {
         print(cells.joined(separator: "  "))
         fflush(nil)
     }
-}
-
-/// One line on standard error that the next one replaces; nothing where nobody watches.
-func showProgress(_ text: String) {
-    guard isatty(2) == 1 else { return }
-    let line = "\r\u{1b}[K\(text)"
-    _ = unsafe write(2, line, line.utf8.count)
 }

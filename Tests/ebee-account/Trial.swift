@@ -1,4 +1,5 @@
 import EbeeProtocol
+import EbeeTrial
 import Glibc
 
 /// One storm upon one ebeed, and the account of it.

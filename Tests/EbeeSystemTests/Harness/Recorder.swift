@@ -10,6 +10,7 @@ enum Binary {
     static let act = built("ebee-act")
     static let load = built("ebee-load")
     static let account = built("ebee-account")
+    static let bench = built("ebee-bench")
     static let coverage = built("ebee-coverage")
     /// Where ebeed is, and what else the kernel matrix takes into its guests.
     static let release = (ebeed as NSString).deletingLastPathComponent

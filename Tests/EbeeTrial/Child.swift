@@ -1,16 +1,20 @@
 import Glibc
 
 /// What could not be done, and the kernel's word for why.
-struct Failure: Error, CustomStringConvertible {
-    let description: String
+public struct Failure: Error, CustomStringConvertible {
+    /// The sentence.
+    public let description: String
 
     /// - Parameter number: the errno; 0 for none.
-    init(_ what: String, _ number: Int32 = errno) { description = number == 0 ? what : "\(what): errno \(number)" }
+    public init(_ what: String, _ number: Int32 = errno) {
+        description = number == 0 ? what : "\(what): errno \(number)"
+    }
 }
 
 /// A process that was started here, and is killed and reaped with this value.
-final class Child {
-    let pid: pid_t
+public final class Child {
+    /// Its process id.
+    public let pid: pid_t
     /// As wait(2) tells it.
     private var status: Int32?
 
@@ -18,7 +22,7 @@ final class Child {
     ///   - words: the program's path, and its arguments. Not only its name: each try in PATH would be an event.
     ///   - output: a file for standard output; without, it is our own.
     ///   - errors: a file for standard error; without, it is our own.
-    init(_ words: [String], output: String? = nil, errors: String? = nil) throws {
+    public init(_ words: [String], output: String? = nil, errors: String? = nil) throws {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
@@ -40,10 +44,11 @@ final class Child {
         _ = waitpid(pid, nil, 0)
     }
 
-    func signal(_ number: Int32) { if status == nil { kill(pid, number) } }
+    /// Sends it a signal, unless it has ended.
+    public func signal(_ number: Int32) { if status == nil { kill(pid, number) } }
 
     /// Its exit code, or 128 and the signal that ended it; nil while it runs.
-    func ending() throws -> Int32? {
+    public func ending() throws -> Int32? {
         if status == nil {
             var status: Int32 = 0
             let reaped = unsafe waitpid(pid, &status, WNOHANG)
@@ -54,14 +59,17 @@ final class Child {
     }
 
     /// Waits for its end.
-    func finish(seconds: Double) throws -> Int32 {
-        try wait("process \(pid) to end", seconds: seconds) { try ending() }
+    @discardableResult
+    public func finish(seconds: Double, pause: Double = 0.02) throws -> Int32 {
+        try wait("process \(pid) to end", seconds: seconds, pause: pause) { try ending() }
     }
 }
 
 /// Looks again and again until there is something.
 @discardableResult
-func wait<Found>(_ what: String, seconds: Double, pause: Double = 0.02, for look: () throws -> Found?) throws -> Found {
+public func wait<Found>(
+    _ what: String, seconds: Double, pause: Double = 0.02, for look: () throws -> Found?
+) throws -> Found {
     let deadline = monotonic() + seconds
     while true {
         if let found = try look() { return found }
@@ -71,53 +79,58 @@ func wait<Found>(_ what: String, seconds: Double, pause: Double = 0.02, for look
 }
 
 /// Sleeps, but for a signal that ends all.
-func rest(_ seconds: Double) throws {
+public func rest(_ seconds: Double) throws {
     try Interruption.check()
     usleep(UInt32(seconds * 1e6))
     try Interruption.check()
 }
 
 /// Seconds of a clock that only goes forward.
-func monotonic() -> Double {
+public func monotonic() -> Double {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 /// Ctrl-C and its kin: what was started is stopped, as on every other way out.
-enum Interruption {
+public enum Interruption {
     /// Written by a signal handler, which may do little else.
     nonisolated(unsafe) private static var number: sig_atomic_t = 0
 
-    static func arm() {
+    /// From here on, such a signal is noted.
+    public static func arm() {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             Glibc.signal(signal) { number in unsafe Interruption.number = sig_atomic_t(number) }
         }
         signal(SIGPIPE, SIG_IGN)
     }
 
-    static func check() throws {
+    /// Throws where one came.
+    public static func check() throws {
         let number = unsafe number
         if number != 0 { throw Failure("stopped by signal \(number)", 0) }
     }
 }
 
 /// A directory of our own, removed with the value.
-final class Place {
-    let path: String
+public final class Place {
+    /// Its own path.
+    public let path: String
 
-    init() throws {
-        var template = Array("/tmp/ebee-account-XXXXXX".utf8CString)
-        guard unsafe mkdtemp(&template) != nil else { throw Failure("make a directory in /tmp") }
+    /// Makes it.
+    public init(in directory: String = "/tmp") throws {
+        var template = Array("\(directory)/ebee-trial-XXXXXX".utf8CString)
+        guard unsafe mkdtemp(&template) != nil else { throw Failure("make a directory in \(directory)") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     deinit { if let remover = try? Child(["/bin/rm", "-rf", path]) { _ = try? remover.finish(seconds: 20) } }
 
     /// A path below it.
-    func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
+    public func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
 
-    func write(_ name: String, _ text: String) throws {
+    /// Writes a file.
+    public func write(_ name: String, _ text: String) throws {
         let descriptor = unsafe creat(self(name), 0o644)
         guard descriptor >= 0 else { throw Failure("create \(self(name))") }
         defer { close(descriptor) }
@@ -127,7 +140,7 @@ final class Place {
     }
 
     /// The first 64 KiB of a file; none where it can't be read.
-    func read(_ name: String) -> [UInt8] {
+    public func read(_ name: String) -> [UInt8] {
         let descriptor = unsafe open(self(name), O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return [] }
         defer { close(descriptor) }
@@ -135,4 +148,20 @@ final class Place {
         let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
         return Array(bytes.prefix(max(0, count)))
     }
+}
+
+/// One line on standard error that the next one replaces; nothing where nobody watches.
+public func showProgress(_ text: String) {
+    guard isatty(2) == 1 else { return }
+    let line = "\r\u{1b}[K\(text)"
+    _ = unsafe Glibc.write(2, line, line.utf8.count)
+}
+
+/// `1,000,000`
+public func decimal(_ number: Int64) -> String {
+    let digits = String(number.magnitude)
+    let grouped = digits.enumerated().map { index, digit in
+        index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
+    }
+    return (number < 0 ? "-" : "") + grouped.joined()
 }

@@ -3,14 +3,16 @@ import EbeeTestSupport
 import Glibc
 
 /// An ebeed of our own, asked on its socket: ebeectl would be an execution more with each question.
-final class Daemon {
+public final class Daemon {
     private let child: Child
     /// Its directory, which goes with it.
-    let place: Place
-    private let socket: String
+    public let place: Place
+    /// Where it listens.
+    public let socket: String
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
-    init(_ ebeed: String, configuration: String) throws {
+    /// Starts it, and waits until it has tested itself.
+    public init(_ ebeed: String, configuration: String) throws {
         place = try Place()
         try place.write("ebeed.toml", configuration)
         let log = place("ebeed.log")
@@ -34,9 +36,13 @@ final class Daemon {
     deinit { stop() }
 
     /// What it wrote to standard error.
-    var said: String { String(decoding: place.read("ebeed.log").suffix(4000), as: UTF8.self) }
+    public var said: String { String(decoding: place.read("ebeed.log").suffix(4000), as: UTF8.self) }
 
-    func signal(_ number: Int32) { child.signal(number) }
+    /// Its process id.
+    public var pid: pid_t { child.pid }
+
+    /// Sends it a signal.
+    public func signal(_ number: Int32) { child.signal(number) }
 
     private func stop() {
         child.signal(SIGTERM)
@@ -54,7 +60,8 @@ final class Daemon {
         return nil
     }
 
-    private func streams() throws -> [JSON] {
+    /// What `status` says of each.
+    public func streams() throws -> [JSON] {
         var streams: [JSON] = []
         try ask("\"request\":\"status\"") { line in
             if let status = try Self.parsed(line)["status"] { streams = status["streams"]?.array ?? [] }
@@ -63,7 +70,7 @@ final class Daemon {
     }
 
     /// What it says of each stream.
-    func account() throws -> [Stream: Account] {
+    public func account() throws -> [Stream: Account] {
         var accounts: [Stream: Account] = [:]
         for stream in try streams() {
             guard let name = stream["stream"]?.string.flatMap(Stream.init) else { continue }
@@ -75,7 +82,7 @@ final class Daemon {
 
     /// Counts the lines of an answer.
     /// - Parameter filter: members of the protocol's filter.
-    func rows(_ stream: Stream, _ filter: String) throws -> Rows {
+    public func rows(_ stream: Stream, _ filter: String) throws -> Rows {
         var rows = Rows()
         let event = Array("{\"id\":1,\"event\":\"\(stream.event)\"".utf8)
         let lost = Array("{\"id\":1,\"event\":\"lost\"".utf8)
@@ -127,26 +134,29 @@ final class Daemon {
 }
 
 /// What an answer holds.
-struct Rows: Equatable {
-    var events: Int64 = 0
+public struct Rows: Equatable {
+    /// Its events.
+    public var events: Int64 = 0
     /// Events that its marks say were lost.
-    var marked: Int64 = 0
+    public var marked: Int64 = 0
 }
 
 /// What `status` says of a stream.
-struct Account: Equatable {
+public struct Account: Equatable {
     /// By the kernel's own count.
-    let generated: Int64
+    public let generated: Int64
     /// In the window, or in it once.
-    let delivered: Int64
-    let lost: Int64
+    public let delivered: Int64
+    /// And not.
+    public let lost: Int64
     /// Of the lost.
-    let ringFull: Int64
+    public let ringFull: Int64
     /// Of the lost.
-    let missed: Int64
-    let malformed: Int64
+    public let missed: Int64
+    /// Likewise.
+    public let malformed: Int64
     /// Given up by the window.
-    let evicted: Int64
+    public let evicted: Int64
 
     init(_ stream: JSON) throws {
         func number(_ value: JSON?, _ name: String) throws -> Int64 {
@@ -162,5 +172,17 @@ struct Account: Equatable {
         evicted = try number(stream["window"]?["evicted"], "evicted")
     }
 
-    var difference: Int64 { generated - delivered - lost }
+    /// What is unaccounted for.
+    public var difference: Int64 { generated - delivered - lost }
+}
+
+/// As `status` calls them.
+public enum Stream: String, CaseIterable, Sendable {
+    /// Executions.
+    case exec
+    /// Deletions.
+    case deletes
+
+    /// What an event of it says it is.
+    var event: String { self == .exec ? "exec" : "delete" }
 }
