@@ -109,7 +109,9 @@ kernel-deps:
 	$(Q).ci/deps build kernel
 
 bench-deps:
+ifneq ($(if $(TOOLS),$(findstring bpftrace,$(TOOLS)),all),)
 	$(Q).ci/deps bench || echo 'The benchmarks go on without it.' >&2
+endif
 
 check-deps:
 	$(Q).ci/deps check

@@ -57,7 +57,7 @@ struct deletion {
 	/* How often a touch was seen by what is never interrupted, where there is that, and by what looks at the inode: */
 	__u32 touches;
 	__u32 touches_followed;
-	__u32 padding;
+	__u32 is_whole; /* all programs were attached as it began: it must be seen to be left */
 	struct place place;
 	struct place source;
 	char component[COMPONENT_MAX]; /* their names: a dentry is given another when it is moved */
@@ -121,6 +121,7 @@ static __always_inline struct deletion *begin_deletion(__u32 how)
 	if (!deletion)
 		return 0;
 	deletion->how = how;
+	deletion->is_whole = daemon.is_whole;
 	deletion->via = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? EBEE_IO_URING : EBEE_SYSCALL;
 	return deletion;
 }

@@ -101,7 +101,7 @@ static __always_inline void give_up(const struct deletion *deletion)
 	if (settings.few_returns)
 		is_missed = end_call() && (settings.report_failed || deletion);
 	else
-		is_missed = deletion && deletion->depth && daemon.is_whole &&
+		is_missed = deletion && deletion->depth && deletion->is_whole && daemon.is_whole &&
 			    reported_pid((struct task_struct *)bpf_get_current_task());
 	if (is_missed)
 		count_missed();
@@ -264,12 +264,12 @@ static __always_inline int returned(int result)
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
 
-	end_call();
 	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
 		give_up(deletion);
 		forget();
 	}
+	end_call();
 	if (result >= 0) {
 		report(thread, 0);
 	} else if (request) {

@@ -4,7 +4,7 @@ import Testing
 extension KernelSuites {
     /// That `make bench` measures something; what comes of it is no test's affair.
     @Suite(.requiresKernel) struct Bench {
-        @Test("each question is answered, and nothing of the load is lacking") func small() throws {
+        @Test("each question is answered, and nothing of the load is lacking in silence") func small() throws {
             // A directory with the ebeed and ebeectl that are tested, and with the loads.
             let place = try Place()
             for program in [Binary.ebeed, Binary.ebeectl, Binary.load, Binary.act] {
@@ -18,13 +18,14 @@ extension KernelSuites {
             let nobody = try #require(rows.first { $0["tool"] == .null })
             #expect(nobody["deletion_seconds"]?["middle"] != nil && nobody["getppid_seconds"]?["middle"] != nil)
             let ebeed = try #require(rows.first { $0["tool"]?.string == "ebeed" })
+            let lost = try #require(ebeed["lost"]?.integer)
             for stream in ["deletes", "exec"] {
                 let made = try #require(ebeed["\(stream)_made"]?.integer)
-                #expect(made > 0 && ebeed["\(stream)_recorded"]?.integer == made, "\(ebeed)")
+                let recorded = try #require(ebeed["\(stream)_recorded"]?.integer)
+                #expect(recorded > 0 && recorded <= made && recorded + lost >= made, "\(ebeed)")
             }
-            #expect(ebeed["lost"]?.integer == 0)
             let questions = rows.filter { $0["question"] != nil }
-            #expect(questions.count == 6)
+            #expect(questions.count == 7)
             #expect(try #require(questions.first?["lines"]?.integer) >= 10_000)
         }
     }

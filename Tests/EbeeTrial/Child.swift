@@ -58,6 +58,17 @@ public final class Child {
         return status.map { $0 & 0x7f == 0 ? $0 >> 8 & 0xff : 128 + $0 & 0x7f }
     }
 
+    /// Waits for its end also while we are being stopped, as cleaning up has to. Nil after that time.
+    @discardableResult
+    public func end(within seconds: Double) -> Int32? {
+        let deadline = monotonic() + seconds
+        while monotonic() < deadline {
+            if let ending = try? ending() { return ending }
+            usleep(10_000)
+        }
+        return nil
+    }
+
     /// Waits for its end.
     @discardableResult
     public func finish(seconds: Double, pause: Double = 0.02) throws -> Int32 {
@@ -124,7 +135,7 @@ public final class Place {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { if let remover = try? Child(["/bin/rm", "-rf", path]) { _ = try? remover.finish(seconds: 20) } }
+    deinit { if let remover = try? Child(["/bin/rm", "-rf", path]) { remover.end(within: 20) } }
 
     /// A path below it.
     public func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }

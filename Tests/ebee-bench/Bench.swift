@@ -68,8 +68,16 @@ struct Bench: ParsableCommand {
             let order = [nil] + kinds.map(Optional.some)
             for index in order.indices {
                 let kind = order[(index + round) % order.count]
+                if let kind, !kinds.contains(kind) { continue }
                 showProgress("round \(round + 1) of \(rounds): \(kind?.rawValue ?? "nothing")")
-                series[kind, default: []].append(try measure(kind, load))
+                do {
+                    series[kind, default: []].append(try measure(kind, load))
+                } catch {
+                    try Interruption.check()
+                    guard let kind, kind != .ebeed else { throw error }
+                    absent.append("\(kind): \(error)")
+                    kinds.removeAll { $0 == kind }
+                }
             }
         }
         showProgress("questions")

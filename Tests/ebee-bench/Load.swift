@@ -64,6 +64,14 @@ struct Load {
                 "\(programs)/ebee-load", "--deletions", "\(deletions)", "--executions", "\(executions)",
                 "--seconds", "1", "--fast",
             ], output: place("out"))
+        defer {
+            // Where we are being stopped, it is too, and its files stay behind.
+            if (try? load.ending()) != .some(0) {
+                load.signal(SIGKILL)
+                load.end(within: 5)
+                _ = try? Child(["/bin/rm", "-rf", "/dev/shm/ebee-load-\(load.pid)"]).end(within: 10)
+            }
+        }
         guard try load.finish(seconds: 600) == 0, let said = try? JSON(parsing: place.read("out")),
             let pid = said["pid"]?.integer, case .number(let digits)? = said["seconds"],
             let seconds = Double(digits), let made = said[stream == .deletes ? "deletions" : "executions"]?.integer
@@ -82,10 +90,12 @@ struct Load {
     }
 }
 
-/// User and system time of a process, in seconds: fields 14 and 15 (proc_pid_stat(5)).
-func processorTime(of pid: pid_t) -> Double {
+/// User and system time of a process that runs, in seconds: fields 14 and 15 (proc_pid_stat(5)).
+func processorTime(of pid: pid_t) throws -> Double {
     let fields = text(of: "/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ") ?? []
-    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
+    guard fields.count > 12, fields[0] != "Z", let user = Double(fields[11]), let system = Double(fields[12]) else {
+        throw Failure("process \(pid) has ended", 0)
+    }
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }
 

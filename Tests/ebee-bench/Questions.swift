@@ -18,13 +18,13 @@ struct Questions {
         var bytes: Int64 = 0
     }
 
-    /// Fills the default window of 64 MiB: it holds some 350,000 deletions.
+    /// Fills the default window of 64 MiB at the usual scale: it holds some 350,000 deletions.
     private static let deletions = 500_000.0
     private static let tries = 5
     private static let all = [
         ["recent", "deletes", "-o", "json"], ["recent", "deletes", "-o", "table"],
         ["recent", "deletes", "--path", "/nowhere/*"], ["recent", "deletes", "-n", "10"],
-        ["recent", "deletes", "--since", "1s", "-n", "10"], ["status"],
+        ["recent", "deletes", "--since", "1s", "-n", "10"], ["status"], ["--version"],
     ]
 
     func ask() throws -> [Answer] {
@@ -36,7 +36,8 @@ struct Questions {
             for _ in 0..<Self.tries {
                 let start = monotonic()
                 let child = try Child(
-                    ["\(programs)/ebeectl"] + words + ["--socket", ebeed.daemon.socket], output: place("out"),
+                    ["\(programs)/ebeectl"] + words
+                        + (words == ["--version"] ? [] : ["--socket", ebeed.daemon.socket]), output: place("out"),
                     errors: place("err"))
                 let code = try child.finish(seconds: 120, pause: 0.0002)
                 answer.seconds.append(monotonic() - start)

@@ -10,7 +10,8 @@ struct Spread {
     /// - Parameter numbers: at least one.
     init(_ numbers: [Double]) {
         let sorted = numbers.sorted()
-        (least, middle, most) = (sorted[0], sorted[sorted.count / 2], sorted[sorted.count - 1])
+        (least, most) = (sorted[0], sorted[sorted.count - 1])
+        middle = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
     }
 
     var json: String { "{\"least\":\(least),\"middle\":\(middle),\"most\":\(most)}" }
@@ -77,13 +78,13 @@ struct Report {
             Times of what nobody watched, and how many times as long it took otherwise in the same round: the middle \
             (least to most).
             RECORDED, CPU TIME OF EACH: of deletions, then of executions. The time is that of the tool's own process, \
-            besides what those take who are watched.
+            besides what those take who are watched. GETPPID: the best of many batches.
             """)
         lines += absent.map { "Left out, \($0)." }
         if !questions.isEmpty {
             lines.append("")
             lines += Self.aligned(
-                [["QUESTION TO A FULL WINDOW", "TAKES", "LINES", "MIB", "LINES A SECOND"]]
+                [["QUESTION", "TAKES", "LINES", "MIB", "LINES A SECOND"]]
                     + questions.map { answer in
                         let seconds = Spread(answer.seconds)
                         return [
@@ -139,6 +140,7 @@ struct Report {
                 "{\"tool\":\"\(kind)\",\((ratios + streams).joined(separator: ",")),\"lost\":\(sum(kind) { $0.lost }),"
                     + "\"memory_bytes\":\(spread(kind) { Double($0.memory) }.json)}")
         }
+        lines += absent.map { "{\"left_out\":\(JSON.quoted($0))}" }
         lines += questions.map { answer in
             "{\"question\":\(JSON.quoted(answer.question)),\"seconds\":\(Spread(answer.seconds).json),"
                 + "\"lines\":\(answer.lines),\"bytes\":\(answer.bytes)}"

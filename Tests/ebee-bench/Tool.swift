@@ -39,9 +39,9 @@ extension Tool {
     /// Waits until it has nothing to do any more: it took at most a hundredth of the last half of a second.
     /// - Returns: the processor time that it took in all its life, in seconds.
     func settle() throws -> Double {
-        var last = processorTime(of: pid)
-        return try wait("\(type(of: self)) to come to an end", seconds: 120, pause: 0.5) {
-            let now = processorTime(of: pid)
+        var last = -Double.infinity
+        return try wait("\(type(of: self)) to have nothing to do", seconds: 120, pause: 0.5) {
+            let now = try processorTime(of: pid)
             defer { last = now }
             return now - last <= 0.01 ? now : nil
         }
@@ -102,8 +102,7 @@ final class BPFTrace: Tool {
         place = try Place(in: "/dev/shm")
         try place.write("events.bt", Self.script)
         child = try Child(
-            [bpftrace, "-B", "line", "-o", place("events"), place("events.bt")], output: place("out"),
-            errors: place("err"))
+            [bpftrace, "-B", "line", place("events.bt")], output: place("events"), errors: place("err"))
         try wait("bpftrace to see an event", seconds: 60, pause: 0.2) {
             if let ending = try child.ending() {
                 throw Failure("bpftrace ended with \(ending): \(String(decoding: place.read("err"), as: UTF8.self))", 0)
@@ -115,7 +114,7 @@ final class BPFTrace: Tool {
 
     deinit {
         child.signal(SIGINT)
-        _ = try? child.finish(seconds: 20)
+        child.end(within: 20)
     }
 
     var pid: pid_t { child.pid }
@@ -129,7 +128,7 @@ final class BPFTrace: Tool {
     /// It tells as it goes: `Lost 1234 events`.
     func lost() throws -> Int64 {
         var lost: Int64 = 0
-        for name in ["events", "out", "err"] {
+        for name in ["events", "err"] {
             let place = try Place()
             let grep = try Child(
                 ["/bin/grep", "-aohE", "^Lost [0-9]+ events", self.place(name)], output: place("out"))
@@ -147,6 +146,8 @@ final class AuditDaemon: Tool {
     private let control: String
     /// Since the machine booted.
     private let lostBefore: Int64
+    /// Records that the kernel keeps for it, as it was.
+    private let limitBefore: Int64
 
     /// It would be in the way of another one, and another one's rules in its.
     static var reasonAgainst: String? {
@@ -161,7 +162,7 @@ final class AuditDaemon: Tool {
     private static func said(_ words: [String]) throws -> String {
         let place = try Place()
         let child = try Child(words, output: place("out"), errors: place("err"))
-        guard try child.finish(seconds: 10) == 0 else { throw Failure("\(words[0]) failed", 0) }
+        guard child.end(within: 10) == 0 else { throw Failure("\(words.joined(separator: " ")) failed", 0) }
         return String(decoding: place.read("out"), as: UTF8.self)
     }
 
@@ -169,7 +170,8 @@ final class AuditDaemon: Tool {
         guard let daemon = find("auditd"), let control = find("auditctl") else { throw Failure("no auditd", 0) }
         self.control = control
         place = try Place(in: "/dev/shm")
-        lostBefore = try Self.lost(control)
+        lostBefore = try Self.status(control, "lost")
+        limitBefore = try Self.status(control, "backlog_limit")
         // As Debian has it, but for the file, and nothing that turns it over or stops it.
         try place.write(
             "auditd.conf",
@@ -206,9 +208,9 @@ final class AuditDaemon: Tool {
     }
 
     deinit {
-        for words in [["-e", "0"], ["-D"]] { _ = try? Self.said([control] + words) }
+        for words in [["-e", "0"], ["-D"], ["-b", "\(limitBefore)"]] { _ = try? Self.said([control] + words) }
         child.signal(SIGTERM)
-        _ = try? child.finish(seconds: 20)
+        child.end(within: 20)
     }
 
     var pid: pid_t { child.pid }
@@ -222,10 +224,11 @@ final class AuditDaemon: Tool {
                 : "^type=SYSCALL .* syscall=87 success=yes .* pid=\(made.pid) ")
     }
 
-    func lost() throws -> Int64 { try Self.lost(control) - lostBefore }
+    func lost() throws -> Int64 { try Self.status(control, "lost") - lostBefore }
 
-    private static func lost(_ control: String) throws -> Int64 {
-        let line = try said([control, "-s"]).split(separator: "\n").first { $0.hasPrefix("lost ") }
-        return line.map { String($0.dropFirst(5)).asCount } ?? 0
+    /// A number of `auditctl -s`.
+    private static func status(_ control: String, _ name: String) throws -> Int64 {
+        let line = try said([control, "-s"]).split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.map { String($0.dropFirst(name.count + 1)).asCount } ?? 0
     }
 }
