@@ -403,6 +403,7 @@ static __always_inline int report_in_lane(__u64 key, long result)
 	__builtin_memset(&delete->start, 0, sizeof(*delete) - sizeof(delete->header));
 	delete->start = start_time(task);
 	delete->uid = BPF_CORE_READ(task, cred, uid.val);
+	delete->euid = BPF_CORE_READ(task, cred, euid.val);
 	delete->result = result;
 	delete->how = deletion->how;
 	delete->via = deletion->via;

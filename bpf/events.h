@@ -16,7 +16,7 @@
 #endif
 
 /* Counted up when a struct below changes, so that a window never meets records of another layout. */
-#define EBEE_LAYOUT 3
+#define EBEE_LAYOUT 4
 
 /* No record is longer, whatever its parts. */
 #define EBEE_RECORD_MAX 65536
@@ -167,7 +167,9 @@ struct ebee_delete {
 	__u64 start; /* of the process */
 	__u64 process; /* filled in by the daemon: position in the window of the EBEE_PROCESS, 0 where there is none */
 	struct ebee_victim victim;
+	/* Of the thread that deleted: those of one process may have others. */
 	__u32 uid;
+	__u32 euid;
 	__s32 result; /* 0 or a negative errno */
 	__u16 how;    /* enum ebee_how */
 	__u16 via;    /* enum ebee_via */
@@ -176,6 +178,7 @@ struct ebee_delete {
 	__u32 name_length;
 	__u32 source_base_length;
 	__u32 source_name_length;
+	__u32 padding;
 	char comm[EBEE_COMM_LENGTH];
 };
 
@@ -239,7 +242,7 @@ EBEE_ASSERT_SIZE(struct ebee_process, 168);
 EBEE_ASSERT_SIZE(struct ebee_ancestor, 20);
 EBEE_ASSERT_SIZE(struct ebee_exit, 56);
 EBEE_ASSERT_SIZE(struct ebee_victim, 64);
-EBEE_ASSERT_SIZE(struct ebee_delete, 160);
+EBEE_ASSERT_SIZE(struct ebee_delete, 168);
 EBEE_ASSERT_SIZE(struct ebee_lost, 64);
 EBEE_ASSERT_SIZE(struct ebee_double, 48);
 EBEE_ASSERT_SIZE(struct ebee_settings, 48);

@@ -43,7 +43,8 @@ extension JSONWriter {
         self.cursor(cursor, scope)
         if record.isFailure { string("result", EventName.result(record.fixed.result)) }
         beginObject("process")
-        process(record, bytes, tid: record.fixed.header.tid, scope)
+        let fixed = record.fixed
+        process(record, bytes, Doer(tid: fixed.header.tid, uid: fixed.uid, euid: fixed.euid), scope)
         endObject()
     }
 
@@ -70,13 +71,15 @@ extension JSONWriter {
         endObject()
         beginObject("process")
         if let process {
-            unsafe self.process(process.record, process.bytes.span.bytes, tid: fixed.header.tid, scope)
+            let doer = Doer(tid: fixed.header.tid, uid: fixed.uid, euid: fixed.euid)
+            unsafe self.process(process.record, process.bytes.span.bytes, doer, scope)
         } else {
             number("pid", fixed.header.pid)
             number("tid", fixed.header.tid)
             time("start", Clock.wall(boot: fixed.start))
             text("name", bytes.extracting(record.comm), raw: "name_raw")
             user("user", fixed.uid)
+            user("effective_user", fixed.euid)
         }
         endObject()
     }
@@ -120,10 +123,17 @@ extension JSONWriter {
         if let created = record.created { time("created", created) }
     }
 
-    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, tid: UInt32, _ scope: Scope) {
+    /// The thread of a process that did it, and as whom: another one may be somebody else.
+    private struct Doer {
+        let tid: UInt32
+        let uid: UInt32
+        let euid: UInt32
+    }
+
+    private mutating func process(_ record: ProcessRecord, _ bytes: RawSpan, _ doer: Doer, _ scope: Scope) {
         let fixed = record.fixed
         number("pid", fixed.header.pid)
-        number("tid", tid)
+        number("tid", doer.tid)
         time("start", Clock.wall(boot: fixed.start))
         text("name", bytes.extracting(record.comm), raw: "name_raw")
         if let path = record.executablePath(in: bytes) {
@@ -137,8 +147,8 @@ extension JSONWriter {
             if record.has(EBEE_DIRECTORY_CUT) { bool("working_directory_truncated", true) }
         }
         ancestors(record, bytes, scope)
-        user("user", fixed.uid)
-        user("effective_user", fixed.euid)
+        user("user", doer.uid)
+        user("effective_user", doer.euid)
         user("group", fixed.gid)
         if fixed.login_uid != EBEE_NO_ID { user("login_user", fixed.login_uid) }
         if fixed.session_id != EBEE_NO_ID { number("session_id", fixed.session_id) }

@@ -167,7 +167,7 @@ struct StreamReader {
             guard header.time >= since, header.time <= until, let record = try? DeleteRecord(bytes) else {
                 return false
             }
-            if let owner = source.view.owner, record.fixed.uid != owner { return false }
+            if let owner = source.view.owner, record.fixed.uid != owner || record.fixed.euid != owner { return false }
             // Whose it is comes first: what is hidden must not be found out through a filter.
             return isOwn(record) && matcher.matches(record, bytes) { deleter(of: record) }
         default:
@@ -182,8 +182,8 @@ struct StreamReader {
         return record.fixed.uid == owner && record.fixed.euid == owner
     }
 
-    /// A deletion has the real user alone. Where the rest isn't known, it may be one of theirs: it isn't shown, and the answer
-    /// isn't complete.
+    /// Of a deletion that was asked for with the rights of that user and no others. Where its process isn't known, it isn't shown, and
+    /// the answer isn't complete.
     private mutating func isOwn(_ record: DeleteRecord) -> Bool {
         guard source.view.owner != nil else { return true }
         guard let process = deleter(of: record) else {

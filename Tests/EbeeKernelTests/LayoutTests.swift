@@ -89,6 +89,7 @@ private struct Layout {
             ebee_delete.self,
             [
                 "header": \.header, "start": \.start, "process": \.process, "victim": \.victim, "uid": \.uid,
+                "euid": \.euid, "padding": \.padding,
                 "result": \.result, "how": \.how, "via": \.via, "flags": \.flags, "base_length": \.base_length,
                 "name_length": \.name_length, "source_base_length": \.source_base_length,
                 "source_name_length": \.source_name_length, "comm": \.comm,

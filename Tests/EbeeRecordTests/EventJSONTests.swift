@@ -248,7 +248,7 @@ import Testing
             """
             {"event":"delete","time":"\(wall(6_000_000_000))","cursor":"e-abc-40","how":"unlink","via":"syscall",
              "result":"EACCES","file":{"path":"/srv/app/x"},"process":{"pid":4312,"tid":4313,
-             "start":"\(wall(4_999_000_000))","name":"rm","user":{"id":11}}}
+             "start":"\(wall(4_999_000_000))","name":"rm","user":{"id":11},"effective_user":{"id":12}}}
             """)
     }
 

@@ -415,8 +415,10 @@ import Testing
         let deletes = try Stream("delete")
         for (pid, uid, euid) in [(5, 11, 11), (6, 11, 0), (7, 0, 0)] as [(UInt32, UInt32, UInt32)] {
             deletes.process(pid, at: Double(pid), describes: true) { ($0.uid, $0.euid) = (uid, euid) }
-            deletes.deletion(pid, at: Double(pid)) { $0.uid = uid }
+            deletes.deletion(pid, at: Double(pid)) { ($0.uid, $0.euid) = (uid, euid) }
         }
+        // By a thread with other rights than those that its process was described with.
+        deletes.deletion(5, at: 8) { ($0.uid, $0.euid) = (11, 0) }
         let (lines, text) = try restricted(recent, exec, deletes)
         #expect(lines.shape.sorted() == [1, 5])
         #expect(lines.done?.matched == 2 && lines.done?.complete == true && lines.done?.lost == nil)
@@ -424,12 +426,12 @@ import Testing
         #expect(lines.events.allSatisfy { $0["process"]?["parent"]?["name"] == nil })
     }
 
-    /// It may have been done with other rights than the user's: it isn't shown, and not denied either.
+    /// It may be one that ran as somebody else before: it isn't shown, and not denied either.
     @Test(arguments: ways) func aDeletionByAnUnknownProcess(recent: Recent) throws {
         let deletes = try Stream("delete")
-        deletes.deletion(1, at: 1) { $0.uid = 12 }
+        deletes.deletion(1, at: 1) { ($0.uid, $0.euid) = (12, 12) }
         #expect(try restricted(recent, deletes).lines.done?.complete == true)
-        deletes.deletion(2, at: 2) { $0.uid = 11 }
+        deletes.deletion(2, at: 2) { ($0.uid, $0.euid) = (11, 11) }
         let (lines, _) = try restricted(recent, deletes)
         #expect(lines.shape == [] && lines.done?.matched == 0 && lines.done?.complete == false)
     }

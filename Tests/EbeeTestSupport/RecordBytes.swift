@@ -148,6 +148,7 @@ package struct DeleteFields {
     package var links: UInt32 = 2
     package var victimFlags = EBEE_VICTIM_KNOWN.rawValue | EBEE_LINKS_KNOWN.rawValue | EBEE_CREATED_KNOWN.rawValue
     package var uid: UInt32 = 11
+    package var euid: UInt32 = 12
     package var result: Int32 = 0
     package var how = EBEE_UNLINK.rawValue
     package var via = EBEE_SYSCALL.rawValue
@@ -173,12 +174,13 @@ package struct DeleteFields {
         record.add(created.seconds)
         record.add(mtime.nanoseconds)
         record.add(created.nanoseconds)
-        for number in [device, mode, owner, group, links, victimFlags, uid] { record.add(number) }
+        for number in [device, mode, owner, group, links, victimFlags, uid, euid] { record.add(number) }
         record.add(result)
         record.add(UInt16(how))
         record.add(UInt16(via))
         record.add(flags)
         for part in [base, name, sourceBase, sourceName] { record.add(UInt32(part.count)) }
+        record.add(UInt32(0))
         record.add(comm, width: 16)
         for part in [base, name, sourceBase, sourceName] { record.add(part) }
         return record.finished()
