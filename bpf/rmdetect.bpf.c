@@ -107,17 +107,6 @@ static __always_inline void give_up(const struct deletion *deletion)
 		count_missed();
 }
 
-/* An unlink or rmdir begins. */
-static __always_inline int called(void)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-
-	give_up(bpf_map_lookup_elem(&deletions, &thread));
-	bpf_map_delete_elem(&deletions, &thread);
-	begin_call();
-	return 0;
-}
-
 /* Whether this thread is in an unlink or rmdir that was seen to begin. */
 static __always_inline bool is_called(void)
 {
@@ -170,7 +159,10 @@ static __always_inline int placed_rename(__u64 source_path, __u64 source, __u64 
 	return 0;
 }
 
-/* A thread ends, with a deletion that was never left. What nobody deletes stays in the map for ever. */
+/*
+ * A thread ends, or begins anew, maybe with a deletion that was never left. What nobody takes out of the map stays in it for
+ * ever.
+ */
 static __always_inline int ended(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -425,7 +417,9 @@ int fentry_io_unlinkat(void *context)
 SEC("kprobe/do_unlinkat")
 int note_call(struct pt_regs *context)
 {
-	return called();
+	ended();
+	begin_call();
+	return 0;
 }
 
 SEC("kprobe/security_path_unlink")

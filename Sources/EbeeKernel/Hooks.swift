@@ -38,8 +38,8 @@ enum Need: Equatable, Sendable {
     /// kprobes that a BPF program can be attached to (kernel: CONFIG_KPROBE_EVENTS).
     case kprobes
     /// The returns of however many threads at once: those of fprobes, once they are kept with each thread (Linux 6.14,
-    /// kernel/trace/fprobe.c). A kretprobe has room for twice as many as there are cpus, or ten, on
-    /// some older kernels for as many as there are (Documentation/trace/kprobes.rst), and the returns of the others are not seen.
+    /// kernel/trace/fprobe.c). A kretprobe has room for twice as many as there are cpus, or ten, on some older kernels for as
+    /// many as there are (Documentation/trace/kprobes.rst), and the returns of the others are not seen.
     case unlimitedReturns
     /// Programs of tracepoints that may be interrupted by other threads where the kernel is preempted (Linux 7.0,
     /// include/linux/tracepoint.h: SRCU guards them; before, preemption was off).
@@ -321,6 +321,7 @@ public enum Recording: Sendable, CaseIterable {
         "\(events) on a cpu where another one was interrupted while it was recorded, which this kernel may do (they are counted"
             + (preemption?.favorsKprobes == true ? "; hooks = \"kprobe\" sees them)" : ")")
     }
+
     /// Of what kprobes and perf events see.
     private static func within(bpf events: String, _ preemption: Preemption) -> [String] {
         if !preemption.hidesBehindMaps { return [] }

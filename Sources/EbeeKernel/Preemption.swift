@@ -3,7 +3,8 @@ import Glibc
 
 /// Where the kernel lets another thread run in the middle of a program, and does not run the same program for that other thread: in
 /// a trampoline (kernel/bpf/trampoline.c turns migration off, not preemption), since Linux 7.0 in a tracepoint too. In a kprobe, or
-/// in the perf event of a tracepoint, it never can (kernel/trace/bpf_trace.c, trace_call_bpf()).
+/// in the perf event of a tracepoint, it never can (kernel/trace/bpf_trace.c, trace_call_bpf()), but for those of system calls
+/// (Linux 7.2, trace_call_bpf_faultable()).
 struct Preemption: Equatable, Sendable {
     /// Whether programs in trampolines can be interrupted. Where nothing tells: yes, since then nothing is missed.
     var reachesTrampolines = true
