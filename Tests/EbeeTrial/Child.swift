@@ -151,14 +151,20 @@ public final class Place {
     }
 
     /// The first 64 KiB of a file; none where it can't be read.
-    public func read(_ name: String) -> [UInt8] {
-        let descriptor = unsafe open(self(name), O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
-        return Array(bytes.prefix(max(0, count)))
-    }
+    public func read(_ name: String) -> [UInt8] { firstBytes(of: self(name)) }
+
+    /// The first line of these, without its end.
+    public func line(_ name: String) -> [UInt8] { Array(read(name).prefix { $0 != UInt8(ascii: "\n") }) }
+}
+
+/// The first 64 KiB of a file; none where it can't be read.
+public func firstBytes(of path: String) -> [UInt8] {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return [] }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    let count = unsafe read(descriptor, &bytes, bytes.count)
+    return Array(bytes.prefix(max(0, count)))
 }
 
 /// One line on standard error that the next one replaces; nothing where nobody watches.

@@ -1,4 +1,3 @@
-import EbeeProtocol
 import EbeeTrial
 import Glibc
 
@@ -28,13 +27,6 @@ struct Trial {
         return try judge(storm, made, daemon, before)
     }
 
-    /// What the load says that it made.
-    private struct Made {
-        let pid: Int64
-        let count: [Stream: Int64]
-        let seconds: Double
-    }
-
     private func fall(_ storm: Storm, upon daemon: Daemon) throws -> Made {
         progress("the load")
         let place = daemon.place
@@ -50,15 +42,10 @@ struct Trial {
             while try monotonic() < end && load.ending() == nil { try rest(0.02) }
         }
         let code = try load.finish(seconds: 1800)
-        let line = place.read("load.out").prefix { $0 != UInt8(ascii: "\n") }
-        guard code == 0, let said = try? JSON(parsing: Array(line)), let pid = said["pid"]?.integer,
-            let deletions = said["deletions"]?.integer, let executions = said["executions"]?.integer
-        else {
+        guard code == 0, let made = Made(place.line("load.out")) else {
             throw Failure("the load ended with \(code): \(String(decoding: place.read("load.err"), as: UTF8.self))", 0)
         }
-        // The parser keeps a number's digits, and this one is no integer.
-        let seconds: Double? = if case .number(let digits)? = said["seconds"] { Double(digits) } else { nil }
-        return Made(pid: pid, count: [.exec: executions, .deletes: deletions], seconds: seconds ?? 0)
+        return made
     }
 
     /// Events of others go on meanwhile: the counts of one moment agree only where nothing is on its way.
@@ -87,7 +74,7 @@ struct Trial {
             for stream in Stream.allCases {
                 guard let counts = account[stream], let earlier = before[stream] else { continue }
                 let all = try daemon.rows(stream, "")
-                let filter = Self.filter(storm, stream, made.pid)
+                let filter = Self.filter(storm, stream, made)
                 let own = try counts.evicted > 0 ? nil : daemon.rows(stream, filter).events
                 outcomes.append(
                     Outcome(
@@ -104,12 +91,11 @@ struct Trial {
         }
     }
 
-    /// What the load did, but for its own directory, which it removes. A crowd's executions fail.
-    private static func filter(_ storm: Storm, _ stream: Stream, _ load: Int64) -> String {
-        switch stream {
-        case .exec where storm.crowd != nil: ",\"pid\":[\(load)],\"exe\":[\"/dev/shm/ebee-load-*\"]"
-        case .exec: ",\"ppid\":[\(load)]"
-        case .deletes: ",\"pid\":[\(load)],\"path\":[\"/dev/shm/ebee-load-*/*\"]"
+    /// What the load did. A crowd's executions fail.
+    private static func filter(_ storm: Storm, _ stream: Stream, _ made: Made) -> String {
+        if storm.crowd != nil, stream == .exec {
+            return ",\"pid\":[\(made.pid)],\"exe\":[\"/dev/shm/ebee-load-*\"]"
         }
+        return made.filter(stream)
     }
 }

@@ -1,4 +1,3 @@
-import EbeeProtocol
 import EbeeTrial
 import Glibc
 
@@ -24,13 +23,6 @@ struct Load {
     let programs: String
     let scale: Double
 
-    /// What ebee-load says of a run of it.
-    struct Made {
-        let pid: Int64
-        let count: Int64
-        let seconds: Double
-    }
-
     private static let usual: [EbeeTrial.Stream: Double] = [.deletes: 100_000, .exec: 3_000]
     private static let calls = 2_000_000
 
@@ -39,13 +31,14 @@ struct Load {
         for (stream, usual) in Self.usual.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             let before = try tool?.settle() ?? 0
             let made = try make(stream, Int(usual * scale))
-            sample.seconds[stream] = made.seconds / Double(made.count)
-            sample.made[stream] = made.count
+            let count = made.count[stream] ?? 0
+            sample.seconds[stream] = made.seconds / Double(count)
+            sample.made[stream] = count
             guard let tool else { continue }
             // To count takes time, too.
             let took = try tool.settle() - before
             sample.recorded[stream] = try tool.count(stream, made)
-            sample.processor[stream] = took / Double(made.count)
+            sample.processor[stream] = took / Double(count)
         }
         sample.other = try getppid()
         if let tool {
@@ -72,17 +65,16 @@ struct Load {
                 _ = try? Child(["/bin/rm", "-rf", "/dev/shm/ebee-load-\(load.pid)"]).end(within: 10)
             }
         }
-        guard try load.finish(seconds: 600) == 0, let said = try? JSON(parsing: place.read("out")),
-            let pid = said["pid"]?.integer, case .number(let digits)? = said["seconds"],
-            let seconds = Double(digits), let made = said[stream == .deletes ? "deletions" : "executions"]?.integer
-        else { throw Failure("ebee-load failed", 0) }
-        return Made(pid: pid, count: made, seconds: seconds)
+        guard try load.finish(seconds: 600) == 0, let made = Made(place.line("out")) else {
+            throw Failure("ebee-load failed", 0)
+        }
+        return made
     }
 
     private func getppid() throws -> Double {
         let place = try Place()
         let act = try Child(["\(programs)/ebee-act", "getppid", "\(Self.calls)"], output: place("out"))
-        let line = try act.finish(seconds: 600) == 0 ? place.read("out").prefix { $0 != UInt8(ascii: "\n") } : []
+        let line = try act.finish(seconds: 600) == 0 ? place.line("out") : []
         guard let nanoseconds = Double(String(decoding: line, as: UTF8.self)) else {
             throw Failure("ebee-act failed", 0)
         }
@@ -105,12 +97,4 @@ func memory(of pid: pid_t) -> Int64 {
     return pages * Int64(sysconf(Int32(_SC_PAGESIZE)))
 }
 
-/// The first 64 KiB of a file; none where it can't be read.
-private func text(of path: String) -> String {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return "" }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 16)
-    let count = unsafe read(descriptor, &bytes, bytes.count)
-    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
-}
+private func text(of path: String) -> String { String(decoding: firstBytes(of: path), as: UTF8.self) }

@@ -30,7 +30,7 @@ enum Kind: String, CaseIterable, CustomStringConvertible {
 protocol Tool: AnyObject {
     var pid: pid_t { get }
     /// How many events of a load it has by now.
-    func count(_ stream: EbeeTrial.Stream, _ made: Load.Made) throws -> Int64
+    func count(_ stream: EbeeTrial.Stream, _ made: Made) throws -> Int64
     /// How many it says that it lost.
     func lost() throws -> Int64
 }
@@ -54,14 +54,32 @@ func find(_ name: String) -> String? {
         .first { unsafe access($0, X_OK) == 0 }
 }
 
-/// How many lines of a file match; none where it is not there yet.
-func lines(of path: String, matching pattern: String) throws -> Int64 {
-    guard unsafe access(path, F_OK) == 0 else { return 0 }
+/// What grep(1) finds in a file; nothing where it is not there yet.
+private func grep(_ options: String, _ pattern: String, in path: String) throws -> String {
+    guard unsafe access(path, F_OK) == 0 else { return "" }
     let place = try Place()
-    let grep = try Child(["/bin/grep", "-acE", pattern, path], output: place("out"))
-    // 1 where none does.
+    let grep = try Child(["/bin/grep", options, pattern, path], output: place("out"))
+    // 1 where there is nothing.
     guard try grep.finish(seconds: 60) < 2 else { throw Failure("grep failed on \(path)", 0) }
-    return String(decoding: place.read("out").prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self).asCount
+    return String(decoding: place.read("out"), as: UTF8.self)
+}
+
+/// How many lines of a file match.
+func lines(of path: String, matching pattern: String) throws -> Int64 {
+    try String(grep("-acE", pattern, in: path).prefix { $0 != "\n" }).asCount
+}
+
+/// Waits until a tool that writes what it sees to a file has seen what is deleted here.
+private func awaitSight(of place: Place, by tool: Child, _ name: String, in file: String, matching pattern: String)
+    throws
+{
+    try wait("\(name) to see an event", seconds: 60, pause: 0.2) {
+        if let ending = try tool.ending() {
+            throw Failure("\(name) ended with \(ending): \(String(decoding: place.read("err"), as: UTF8.self))", 0)
+        }
+        _ = unsafe unlink(place("none"))
+        return try lines(of: place(file), matching: pattern) > 0 ? true : nil
+    }
 }
 
 extension String {
@@ -75,12 +93,8 @@ final class Ebeed: Tool {
 
     var pid: pid_t { daemon.pid }
 
-    func count(_ stream: EbeeTrial.Stream, _ made: Load.Made) throws -> Int64 {
-        switch stream {
-        case .exec: try daemon.rows(.exec, ",\"ppid\":[\(made.pid)]").events
-        case .deletes:
-            try daemon.rows(.deletes, ",\"pid\":[\(made.pid)],\"path\":[\"/dev/shm/ebee-load-*/*\"]").events
-        }
+    func count(_ stream: EbeeTrial.Stream, _ made: Made) throws -> Int64 {
+        try daemon.rows(stream, made.filter(stream)).events
     }
 
     func lost() throws -> Int64 { try daemon.account().values.reduce(0) { $0 + $1.lost } }
@@ -103,13 +117,7 @@ final class BPFTrace: Tool {
         try place.write("events.bt", Self.script)
         child = try Child(
             [bpftrace, "-B", "line", place("events.bt")], output: place("events"), errors: place("err"))
-        try wait("bpftrace to see an event", seconds: 60, pause: 0.2) {
-            if let ending = try child.ending() {
-                throw Failure("bpftrace ended with \(ending): \(String(decoding: place.read("err"), as: UTF8.self))", 0)
-            }
-            _ = unsafe unlink(place("none"))
-            return try lines(of: place("events"), matching: "^D \(getpid()) ") > 0 ? true : nil
-        }
+        try awaitSight(of: place, by: child, "bpftrace", in: "events", matching: "^D \(getpid()) ")
     }
 
     deinit {
@@ -119,7 +127,7 @@ final class BPFTrace: Tool {
 
     var pid: pid_t { child.pid }
 
-    func count(_ stream: EbeeTrial.Stream, _ made: Load.Made) throws -> Int64 {
+    func count(_ stream: EbeeTrial.Stream, _ made: Made) throws -> Int64 {
         try lines(
             of: place("events"),
             matching: stream == .exec ? "^E [0-9]+ true /bin/true$" : "^D \(made.pid) .*/dev/shm/ebee-load-")
@@ -127,16 +135,10 @@ final class BPFTrace: Tool {
 
     /// It tells as it goes: `Lost 1234 events`.
     func lost() throws -> Int64 {
-        var lost: Int64 = 0
-        for name in ["events", "err"] {
-            let place = try Place()
-            let grep = try Child(
-                ["/bin/grep", "-aohE", "^Lost [0-9]+ events", self.place(name)], output: place("out"))
-            guard try grep.finish(seconds: 60) < 2 else { throw Failure("grep failed", 0) }
-            let text = String(decoding: place.read("out"), as: UTF8.self)
-            lost += text.split(separator: "\n").reduce(0) { $0 + String($1.split(separator: " ")[1]).asCount }
+        let said = try ["events", "err"].flatMap {
+            try grep("-aohE", "^Lost [0-9]+ events", in: place($0)).split(separator: "\n")
         }
-        return lost
+        return said.reduce(0) { $0 + String($1.split(separator: " ")[1]).asCount }
     }
 }
 
@@ -194,17 +196,13 @@ final class AuditDaemon: Tool {
             plugin_dir = \(place.path)
 
             """)
-        child = try Child([daemon, "-n", "-c", place.path], output: place("out"), errors: place("out"))
+        child = try Child([daemon, "-n", "-c", place.path], output: place("out"), errors: place("err"))
         _ = try Self.said([control, "-b", "8192"])
         for calls in ["execve,execveat", "unlink,unlinkat,rmdir,rename,renameat,renameat2"] {
             _ = try Self.said([control, "-a", "always,exit", "-F", "arch=b64", "-S", calls, "-k", "ebee-bench"])
         }
         _ = try Self.said([control, "-e", "1"])
-        try wait("auditd to see an event", seconds: 30, pause: 0.2) {
-            if let ending = try child.ending() { throw Failure("auditd ended with \(ending)", 0) }
-            _ = unsafe unlink(place("none"))
-            return try lines(of: place("log"), matching: "^type=SYSCALL .* pid=\(getpid()) ") > 0 ? true : nil
-        }
+        try awaitSight(of: place, by: child, "auditd", in: "log", matching: "^type=SYSCALL .* pid=\(getpid()) ")
     }
 
     deinit {
@@ -216,7 +214,7 @@ final class AuditDaemon: Tool {
     var pid: pid_t { child.pid }
 
     /// 59 is execve, 87 unlink.
-    func count(_ stream: EbeeTrial.Stream, _ made: Load.Made) throws -> Int64 {
+    func count(_ stream: EbeeTrial.Stream, _ made: Made) throws -> Int64 {
         try lines(
             of: place("log"),
             matching: stream == .exec
