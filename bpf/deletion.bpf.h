@@ -57,7 +57,7 @@ struct deletion {
 	/* How often a touch was seen by what is never interrupted, where there is that, and by what looks at the inode: */
 	__u32 touches;
 	__u32 touches_followed;
-	__u32 is_whole; /* all programs were attached as it began: it must be seen to be left */
+	__u32 is_open; /* it must be seen to end, and was not yet */
 	struct place place;
 	struct place source;
 	char component[COMPONENT_MAX]; /* their names: a dentry is given another when it is moved */
@@ -106,6 +106,25 @@ struct {
 	__type(value, struct told);
 } tellings SEC(".maps");
 
+/* Where not every return is seen, calls are noted in place of this. */
+static __always_inline void open_deletion(struct deletion *deletion)
+{
+	if (settings.few_returns || !daemon.is_in_charge)
+		return;
+	deletion->is_open = 1;
+	count_open(1);
+}
+
+/* It ended, or its end was missed; whether that would have been seen. */
+static __always_inline bool close_deletion(struct deletion *deletion)
+{
+	if (!deletion || !deletion->is_open)
+		return false;
+	deletion->is_open = 0;
+	count_open(-1);
+	return true;
+}
+
 /* A new deletion by this thread; one left behind is overwritten, so that it can't mute the new one. */
 static __always_inline struct deletion *begin_deletion(__u32 how)
 {
@@ -121,7 +140,6 @@ static __always_inline struct deletion *begin_deletion(__u32 how)
 	if (!deletion)
 		return 0;
 	deletion->how = how;
-	deletion->is_whole = daemon.is_whole;
 	deletion->via = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? EBEE_IO_URING : EBEE_SYSCALL;
 	return deletion;
 }

@@ -220,7 +220,8 @@ struct ebee_settings {
 /* What can change while a program is attached: the section .data.daemon, which the daemon maps. */
 struct ebee_daemon {
 	__u32 pid; /* the daemon that reads now, as its own pid namespace sees it; what it does is not reported */
-	__u32 is_whole; /* 1: from when all programs are attached until they are about to be detached */
+	/* 1: what begins now must be seen to end, for all programs are attached, and no others take their place. */
+	__u32 is_in_charge;
 };
 
 /* One per lane and object, in the map `accounts`, which the daemon maps. Each has a cache line to itself. */
@@ -229,7 +230,12 @@ struct ebee_account {
 	__u64 lost;	/* of these, how many found the ring full */
 	__u64 missed; /* events that had no place to be remembered in while their system call was under way */
 	__u64 unjoined; /* records that are no events (EBEE_EXIT, EBEE_PROCESS) and found the ring full */
-	__u64 padding[4];
+	/*
+	 * Calls that began while the programs were in charge, less those that ended or were counted as missed. They end on any cpu:
+	 * the sum over all lanes is a number, each by itself is not.
+	 */
+	__u64 open;
+	__u64 padding[3];
 };
 
 #ifdef __cplusplus

@@ -175,7 +175,17 @@ static __always_inline void count_missed(void)
 		__sync_fetch_and_add(&account->missed, 1);
 }
 
-/* The same for a record that is no event. */
+/* A call that must be seen to end has begun, or is over: see ebee_account.open. */
+static __always_inline void count_open(__s64 change)
+{
+	__u32 lane = first_lane();
+	struct ebee_account *account = bpf_map_lookup_elem(&accounts, &lane);
+
+	if (account)
+		__sync_fetch_and_add(&account->open, change);
+}
+
+/* What count_missed() is to events, for a record that is none. */
 static __always_inline void count_unjoined(void)
 {
 	__u32 lane = first_lane();
@@ -270,9 +280,12 @@ static __always_inline void begin_call(void)
 	__u64 task = bpf_get_current_task();
 	__u8 is_under_way = 1;
 
-	if (daemon.is_whole && reported_pid((struct task_struct *)task) &&
-	    bpf_map_update_elem(&calls, &task, &is_under_way, BPF_ANY))
+	if (!daemon.is_in_charge || !reported_pid((struct task_struct *)task))
+		return;
+	if (bpf_map_update_elem(&calls, &task, &is_under_way, BPF_NOEXIST))
 		count_missed(); /* no room: nobody would miss its return */
+	else
+		count_open(1);
 }
 
 /* It is over, or reported; whether there was one that should have been seen to return. */
@@ -280,7 +293,10 @@ static __always_inline bool end_call(void)
 {
 	__u64 task = bpf_get_current_task();
 
-	return settings.few_returns && !bpf_map_delete_elem(&calls, &task) && daemon.is_whole;
+	if (!settings.few_returns || bpf_map_delete_elem(&calls, &task))
+		return false;
+	count_open(-1);
+	return true;
 }
 
 /*

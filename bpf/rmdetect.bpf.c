@@ -94,14 +94,14 @@ static __always_inline int submitted(__u64 address)
  * What this thread began is given up, where it was never seen to leave it: a kretprobe had no room for its return. Whether it failed
  * nobody can tell, so that at most so many were missed where failures are not reported. `deletion` is 0 where nothing was placed.
  */
-static __always_inline void give_up(const struct deletion *deletion)
+static __always_inline void give_up(struct deletion *deletion)
 {
 	bool is_missed;
 
 	if (settings.few_returns)
 		is_missed = end_call() && (settings.report_failed || deletion);
 	else
-		is_missed = deletion && deletion->depth && deletion->is_whole && daemon.is_whole &&
+		is_missed = close_deletion(deletion) &&
 			    reported_pid((struct task_struct *)bpf_get_current_task());
 	if (is_missed)
 		count_missed();
@@ -202,8 +202,10 @@ static __always_inline int entered(__u64 dentry_address)
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 
-	if (deletion && (deletion->depth || deletion->place.dentry == dentry_address))
-		deletion->depth++;
+	if (!deletion || !(deletion->depth || deletion->place.dentry == dentry_address))
+		return 0;
+	if (!deletion->depth++)
+		open_deletion(deletion);
 	return 0;
 }
 
@@ -232,6 +234,7 @@ static __always_inline int left(int result)
 
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
+	close_deletion(deletion);
 	if (!result || deletion->how == EBEE_RENAME)
 		end_call();
 	/*
@@ -260,7 +263,9 @@ static __always_inline int returned(int result)
 	if (deletion && deletion->how == EBEE_RENAME) {
 		give_up(deletion);
 		forget();
+		deletion = 0;
 	}
+	close_deletion(deletion);
 	end_call();
 	if (result >= 0) {
 		report(thread, 0);
@@ -492,15 +497,19 @@ int kretprobe_returned(struct pt_regs *context)
 static __always_inline int started(__u16 how, int directory, __u64 name, int source_directory,
 				   __u64 source_name)
 {
-	struct deletion *deletion = begin_deletion(how);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion;
 
+	give_up(bpf_map_lookup_elem(&deletions, &thread));
+	deletion = begin_deletion(how);
 	if (!deletion)
 		return 0;
+	open_deletion(deletion);
 	deletion->name = name;
 	deletion->source_name = source_name;
 	deletion->directory = directory;
 	deletion->source_directory = source_directory;
-	return look_up_names(bpf_get_current_pid_tgid());
+	return look_up_names(thread);
 }
 
 /* A 32-bit system call, which was not seen to begin. */
@@ -636,9 +645,11 @@ static __always_inline int touched(__u64 inode_address)
 static __always_inline int finished(long result)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 
-	if (!bpf_map_lookup_elem(&deletions, &thread))
+	if (!deletion)
 		return 0;
+	close_deletion(deletion);
 	report(thread, result);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;

@@ -33,8 +33,8 @@ struct Notice: Sendable {
     /// The process that reads now: what it does is not recorded.
     func tell(reader pid: pid_t) { unsafe told.pointee.pid = UInt32(pid) }
 
-    /// Whether all programs are attached, and stay so for now.
-    func tell(isWhole: Bool) { unsafe told.pointee.is_whole = isWhole ? 1 : 0 }
+    /// Whether what begins from now on must be seen to end: all programs are attached, and no others take their place.
+    func tell(isInCharge: Bool) { unsafe told.pointee.is_in_charge = isInCharge ? 1 : 0 }
 
     private var told: UnsafeMutablePointer<ebee_daemon> {
         unsafe map.base.assumingMemoryBound(to: ebee_daemon.self)
@@ -61,4 +61,7 @@ final class Accounts: Sendable {
 
     /// How many of them did not get into the ring.
     var lost: UInt64 { (0..<lanes).reduce(0) { $0 + self[$1].lost + self[$1].missed } }
+
+    /// Calls that began and were not seen to end, nor counted as missed: those under way, and those whose end nobody saw.
+    var open: UInt64 { UInt64(max(0, Int64(bitPattern: (0..<lanes).reduce(0) { $0 &+ self[$1].open }))) }
 }

@@ -43,6 +43,7 @@ public final class Drain: Sendable {
     private struct Figures: Sendable {
         let accounts: Accounts
         let gauge: RingGauge
+        let notice: Notice
     }
 
     /// The thread's alone, but for its counts.
@@ -61,7 +62,7 @@ public final class Drain: Sendable {
         {
             do throws(SystemError) {
                 let gauge = try RingGauge(program.handles.ring, name: program.recording.stream)
-                figures = Figures(accounts: try Accounts(of: program), gauge: gauge)
+                figures = Figures(accounts: try Accounts(of: program), gauge: gauge, notice: program.notice)
                 program.serve()
                 ring = unsafe try Ring(program.handles.ring, name: name, gauge: gauge) { bytes in
                     unsafe recorder.record(bytes)
@@ -138,6 +139,9 @@ public final class Drain: Sendable {
         done: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         let source = try Source(program, recorder.recorder, name, shared.stopping)
+        // What these see begin, and don't see end in what time is left to them, the others did not see begin.
+        let last = shared.successors.withLock { $0.last?.source.figures } ?? shared.figures.withLock { $0 }
+        last.notice.tell(isInCharge: false)
         if case .attachedUntil(let attached) = predecessors {
             let until = attached &+ Recorder.attachedTogether
             let now = Clock.boot()
@@ -265,6 +269,8 @@ public final class Drain: Sendable {
             } while source.figures.gauge.used > 0 && Clock.boot() < end && !shared.stopping.isRaised
             // What the ring still holds, the next process takes.
             if shared.stopping.isRaised { return false }
+            // What nobody will see end: it hangs, or its end was missed and its thread did nothing since.
+            shared.skips.withLock { $0.events += source.figures.accounts.open }
             compare(source, Clock.boot())
             compare(source, Clock.boot(), isLast: true)
             recorder.publish()

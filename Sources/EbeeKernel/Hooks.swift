@@ -88,17 +88,12 @@ public struct Rung: Sendable {
     var substitutes: [String: String] = [:]
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
+    /// Those that see what no other one tells of: where the kernel does not run one, because one was running on that cpu already, an event
+    /// may be missing. Not those that only note facts, most of which are of no event; what an event hangs on, and what was not seen to
+    /// end, the programs count themselves.
+    let decisive: Set<String>
     /// What this rung costs, or can't see, in words; `present` are the programs that are loaded, and their traits.
     let limits: @Sendable (_ present: Set<String>, _ preemption: Preemption) -> [String]
-
-    /// Whether the kernel that does not run a program, because one was running on that cpu already, keeps an event from ebeed, or may
-    /// do so: not where a process ends, nor where only facts are noted, most of which are of no deletion. What hangs on such a fact, the
-    /// programs count themselves. The perf events of io_uring are hardly ever skipped.
-    static func isEventful(_ program: String) -> Bool {
-        if ["exit_call", Recording.exit32BitCall, "submit_event", "complete_event"].contains(program) { return true }
-        if program.hasSuffix("_io_unlinkat") { return false }
-        return !["exit_", "note_", "touch_", "submit_", "complete_"].contains { program.hasPrefix($0) }
-    }
 
     /// Programs with the traits that they have on this kernel.
     func withTraits(_ programs: Set<String>, _ types: borrowing KernelTypes) -> Set<String> {
@@ -178,8 +173,9 @@ public enum Recording: Sendable, CaseIterable {
         _ name: String, programs: Set<String>? = nil, needs: [Need] = [],
         _ limits: @escaping @Sendable (Preemption) -> [String]
     ) -> Rung {
-        Rung(
-            name: name, programs: programs ?? ["exec_\(name)", "exit_\(name)"], needs: needs,
+        let programs = programs ?? ["exec_\(name)", "exit_\(name)"]
+        return Rung(
+            name: name, programs: programs, needs: needs,
             places: [
                 "kretprobe_execve": execCalls.map { .exit($0) }, "note_execve": execCalls.map { .entry($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
@@ -193,7 +189,11 @@ public enum Recording: Sendable, CaseIterable {
                 ["kretprobe_execve": [.kprobes], "note_execve": [.kprobes]],
                 ["tp_execve": [], exit32BitCall: [.function("__ia32_compat_sys_execve")]],
                 ["tp_execve": []],
-            ]
+            ],
+            decisive: programs.filter { $0.hasPrefix("exec_") }.union([
+                "fexit_execve", "fexit_execveat", "fexit_execve_32", "fexit_execveat_32", "kretprobe_execve",
+                "tp_execve", exit32BitCall,
+            ])
         ) { present, preemption in
             let limits = limits(preemption)
             if present.contains("tp_execve") {
@@ -241,7 +241,9 @@ public enum Recording: Sendable, CaseIterable {
                 operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] } + ["exit_thread"]),
             needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
-                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 }
+                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 },
+            decisive: Set(
+                operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)"] } + deleteFunctions.map { "fexit_\($0)" })
         ) { present, preemption in
             functionLimits(present, seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
                 + (preemption.reachesTrampolines ? [interrupted("deletions", preemption)] : [])
@@ -263,7 +265,9 @@ public enum Recording: Sendable, CaseIterable {
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
                 "note_call": deleteFunctions.map { .function($0) },
                 "kprobe_io_unlinkat": [.function("io_unlinkat")], unlimitedReturns: [.unlimitedReturns],
-            ].merging(oldSubmission) { $1 }
+            ].merging(oldSubmission) { $1 },
+            decisive: Set(
+                operations.map { "kprobe_path_\($0)" } + ["kprobe_entered", "kprobe_rename", "kretprobe_returned"])
         ) { present, preemption in
             functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
                 + within(bpf: "deletions", preemption)
@@ -296,6 +300,7 @@ public enum Recording: Sendable, CaseIterable {
                 lookUp: touchCTime, "touch_ext4": touchCTime, "enter_32_bit": touchCTime, "submit_req": "submit_event",
                 "complete_entry": "complete_event",
             ],
+            decisive: Set(calls.map { "enter_\($0)" } + [exit32BitCall, "submit_event", "complete_event"]),
             limits: callLimits),
     ]
 

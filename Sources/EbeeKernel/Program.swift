@@ -44,7 +44,7 @@ public struct Program: ~Copyable {
     /// Boot time from which on all of them were attached; nil of those that an earlier process attached.
     public let attached: UInt64?
     let handles: Handles
-    private let notice: Notice
+    let notice: Notice
     private let owner: Owner
 
     /// What is told of them.
@@ -69,13 +69,13 @@ public struct Program: ~Copyable {
         var links: [Int32]
     }
 
-    /// How often the kernel did not run programs, because one was running on that cpu already.
+    /// What the kernel did not show to programs.
     struct Skips: Sendable {
-        /// By name; absent where the kernel does not tell (before Linux 5.12).
+        /// How often it did not run each of them, because one was running on that cpu already, by name; absent where it does not tell
+        /// (before Linux 5.12).
         var byProgram: [String: UInt64] = [:]
-
-        /// Events that were not shown to the programs therefore; at most so many, since two programs may have missed the same one.
-        var events: UInt64 { byProgram.reduce(0) { $0 + (Rung.isEventful($1.key) ? $1.value : 0) } }
+        /// Events that were not shown to them; at most so many, since two of them may have missed the same one.
+        var events: UInt64 = 0
     }
 
     /// The same, each with the role that `adopt` asks for: letters, digits, `_` and `-`.
@@ -127,17 +127,17 @@ public struct Program: ~Copyable {
     /// How often the kernel did not run them.
     var skips: Skips {
         let counts = handles.programs.map { ($0.name, LoadedProgram.recursionMisses($0.descriptor)) }
-        return Skips(byProgram: Dictionary(counts) { first, _ in first }.compactMapValues { $0 })
+        let byProgram = Dictionary(counts) { first, _ in first }.compactMapValues { $0 }
+        let decisive = recording.rungs.first { $0.name == rung }?.decisive ?? []
+        return Skips(
+            byProgram: byProgram, events: byProgram.reduce(0) { $0 + (decisive.contains($1.key) ? $1.value : 0) })
     }
 
     /// Ends without detaching: somebody else holds the links.
     func leave() { owner.links?.leave() }
 
     /// Detaches those that were taken over, of which nobody else holds the links.
-    func detach() {
-        notice.tell(isWhole: false)
-        owner.closeAdopted()
-    }
+    func detach() { owner.closeAdopted() }
 
     /// Takes over the programs of an earlier process.
     /// - Parameter kept: descriptors by role, which this owns from now on, whatever comes of it.
@@ -322,7 +322,7 @@ public struct Program: ~Copyable {
         try opened.resize(map: "accounts", entries: UInt32(Self.lanes()))
         if fixed.few_returns == 0 { try opened.resize(map: "calls", entries: 1) }
         try opened.set(".rodata.settings", to: fixed)
-        try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), is_whole: 0))
+        try opened.set(".data.daemon", to: ebee_daemon(pid: UInt32(getpid()), is_in_charge: 0))
         let loaded = try opened.load()
         let tracefs = try Tracefs()
         // Of the places, those that this kernel has.
@@ -337,7 +337,7 @@ public struct Program: ~Copyable {
         let (ring, accounts, daemon) = try (loaded.map("ring"), loaded.map("accounts"), loaded.map(".data.daemon"))
         let links = try loaded.attach(places)
         let notice = try Notice(daemon, recording)
-        notice.tell(isWhole: true)
+        notice.tell(isInCharge: true)
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name

@@ -108,12 +108,12 @@ private struct Layout {
                 "rmdir_arguments": \.rmdir_arguments, "rename_arguments": \.rename_arguments,
                 "calls_32_bit": \.calls_32_bit, "look_up": \.look_up, "few_returns": \.few_returns,
             ]),
-        "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "is_whole": \.is_whole]),
+        "ebee_daemon": Layout(ebee_daemon.self, ["pid": \.pid, "is_in_charge": \.is_in_charge]),
         "ebee_account": Layout(
             ebee_account.self,
             [
                 "sequence": \.sequence, "lost": \.lost, "missed": \.missed, "unjoined": \.unjoined,
-                "padding": \.padding,
+                "open": \.open, "padding": \.padding,
             ]),
     ]
 

@@ -126,15 +126,23 @@ import Testing
     @Test(
         "what the kernel skips is counted where an event hangs on it",
         arguments: [
-            ("exec_tp_btf", true), ("exec_tp", true), ("fexit_execve", true), ("kretprobe_left", true),
-            ("kretprobe_returned", true), ("exit_call", true), ("exit_32_bit", true), ("enter_unlink", true),
-            ("exit_tp_btf", false), ("exit_thread", false), ("note_binprm", false),
-            ("fentry_io_unlinkat", false), ("fentry_unlink", true), ("note_call", false),
-            ("note_execve", false), ("note_touch", false),
-            ("touch_ctime", false), ("complete_entry", false), ("complete_event", true),
-            ("submit_req", false), ("submit_event", true),
-        ]) func isEventful(program: String, expected: Bool)
+            (Recording.exec, "tp_btf", "exec_tp_btf", true), (.exec, "kprobe", "exec_tp", true),
+            (.exec, "kprobe", "note_binprm", false), (.exec, "tp_btf", "exit_tp_btf", false),
+            (.exec, "tp_btf", "fexit_execve", true), (.exec, "tp_btf", "kretprobe_execve", true),
+            (.exec, "tp_btf", "note_execve", false), (.exec, "tp", "exit_32_bit", true),
+            (.deletes, "fentry", "fentry_unlink", true), (.deletes, "fentry", "fexit_path_unlink", true),
+            (.deletes, "fentry", "fexit_unlink", false), (.deletes, "fentry", "fexit_do_unlinkat", true),
+            (.deletes, "fentry", "fentry_io_unlinkat", false), (.deletes, "fentry", "exit_thread", false),
+            (.deletes, "kprobe", "kprobe_entered", true), (.deletes, "kprobe", "kretprobe_left", false),
+            (.deletes, "kprobe", "kretprobe_returned", true), (.deletes, "kprobe", "note_call", false),
+            (.deletes, "syscalls", "enter_unlink", true), (.deletes, "syscalls", "exit_call", false),
+            (.deletes, "syscalls", "exit_32_bit", true), (.deletes, "syscalls", "touch_ctime", false),
+            (.deletes, "syscalls", "note_touch", false), (.deletes, "syscalls", "complete_entry", false),
+            (.deletes, "syscalls", "complete_event", true), (.deletes, "syscalls", "submit_req", false),
+            (.deletes, "syscalls", "submit_event", true),
+        ]) func isDecisive(recording: Recording, rung: String, program: String, expected: Bool) throws
     {
-        #expect(Rung.isEventful(program) == expected)
+        let rung = try #require(recording.rungs.first { $0.name == rung })
+        #expect(rung.decisive.contains(program) == expected)
     }
 }

@@ -4,20 +4,50 @@ import Glibc
 
 /// An ebeed of our own, asked on its socket: ebeectl would be an execution more with each question.
 public final class Daemon {
-    private let child: Child
+    private var child: Child
     /// Its directory, which goes with it.
     public let place: Place
     /// Where it listens.
     public let socket: String
+    /// What its hooks outlive it with; nothing without.
+    private let handOver: String
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
     /// Starts it, and waits until it has tested itself.
-    public init(_ ebeed: String, configuration: String) throws {
-        place = try Place()
+    /// - Parameter outlives: its hooks do, in a BPF filesystem of their own.
+    public init(_ ebeed: String, configuration: String, outlives: Bool = false) throws {
+        place = try Place(in: outlives ? "/dev/shm" : "/tmp")
+        socket = place("ebeed.sock")
+        let pins = place("bpf")
+        handOver = outlives ? "[handover]\npin = \"\(pins)/ebee\"\n" : ""
+        if outlives {
+            guard unsafe mkdir(pins, 0o700) == 0 else { throw Failure("make \(pins)") }
+            let code = try Child(["/bin/mount", "-t", "bpf", "bpf", pins]).finish(seconds: 20)
+            guard code == 0 else { throw Failure("mount a BPF filesystem: \(code)", 0) }
+        }
+        child = try Self.start(ebeed, place, handOver + configuration)
+        try awaitSelfTest()
+    }
+
+    private static func start(_ ebeed: String, _ place: Place, _ configuration: String) throws -> Child {
         try place.write("ebeed.toml", configuration)
         let log = place("ebeed.log")
-        socket = place("ebeed.sock")
-        child = try Child([ebeed, "--config", place("ebeed.toml"), "--socket", socket], output: log, errors: log)
+        return try Child(
+            [ebeed, "--config", place("ebeed.toml"), "--socket", place("ebeed.sock")], output: log, errors: log)
+    }
+
+    /// Kills it, and starts another one, which goes on where this one was.
+    public func replace(_ ebeed: String, configuration: String) throws {
+        child.signal(SIGKILL)
+        try child.finish(seconds: 20)
+        child = try Self.start(ebeed, place, handOver + configuration)
+        try awaitSelfTest()
+        guard said.contains("took over without a gap") else {
+            throw Failure("nothing was taken over; ebeed said: \(said)", 0)
+        }
+    }
+
+    private func awaitSelfTest() throws {
         do {
             // The verifier takes its time.
             try wait("ebeed to answer", seconds: 120) {
@@ -49,6 +79,7 @@ public final class Daemon {
         child.signal(SIGCONT)
         // It removes its socket.
         child.end(within: 20)
+        if !handOver.isEmpty, let unmounting = try? Child(["/bin/umount", place("bpf")]) { unmounting.end(within: 20) }
     }
 
     private func connect() throws -> Int32? {

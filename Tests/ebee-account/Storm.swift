@@ -17,6 +17,9 @@ struct Storm {
     /// In place of these: so many threads in one system call at once, which kretprobes may have no room for. What they miss then is
     /// counted exactly.
     var crowd: Int?
+    /// Of those, others take the place of ebeed and its programs: some threads in the middle of a call, others idle since one that nobody saw
+    /// return.
+    var upgrades = false
     /// So many in all, but as fast as this machine can.
     var isFast = false
     /// ebeed stands still for so long, once the load has begun.
@@ -41,6 +44,7 @@ struct Storm {
             configuration: ["exec", "deletes"].map { "[\($0)]\njournal = false\nring_bytes = 65536\n" }.joined()),
         Storm(name: "replacements", title: "files replaced", deletions: 100_000, replaces: true, isFast: true),
         Storm(name: "crowd", title: "40 at once in a call", crowd: 40),
+        Storm(name: "upgrade", title: "40 in a call, upgraded", crowd: 40, upgrades: true),
         Storm(
             name: "million", title: "a million deletions", deletions: 1_000_000, isFast: true, configuration: "",
             isLossless: true),
@@ -69,12 +73,13 @@ struct Storm {
 
     /// The streams that it is about.
     var streams: [Stream] {
-        Stream.allCases.filter { crowd != nil || ($0 == .exec ? executions : deletions) > 0 }
+        if upgrades { return [.deletes] }
+        return Stream.allCases.filter { crowd != nil || ($0 == .exec ? executions : deletions) > 0 }
     }
 
     /// What makes the load, a program and its arguments.
     func load(_ programs: String, threads: Int) -> [String] {
-        if let crowd { return ["\(programs)/ebee-act", "crowd", "\(crowd)"] }
+        if let crowd { return ["\(programs)/ebee-act", upgrades ? "linger" : "crowd", "\(crowd)"] }
         return [
             "\(programs)/ebee-load",
             "--deletions", "\(deletions)", "--executions", "\(executions)", "--seconds", "\(seconds)", "--threads",

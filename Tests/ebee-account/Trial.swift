@@ -19,7 +19,7 @@ struct Trial {
 
     func run(_ storm: Storm) throws -> [Outcome] {
         progress("starting ebeed")
-        let daemon = try Daemon(ebeed, configuration: storm.configuration)
+        let daemon = try Daemon(ebeed, configuration: storm.configuration, outlives: storm.upgrades)
         let before = try settled(daemon, seconds: 5).account
         let made = try fall(storm, upon: daemon)
         progress("waiting for what is on its way")
@@ -40,6 +40,20 @@ struct Trial {
             defer { daemon.signal(SIGCONT) }
             let end = monotonic() + freeze
             while try monotonic() < end && load.ending() == nil { try rest(0.02) }
+        }
+        if storm.upgrades {
+            try wait("threads in the middle of a call", seconds: 120) {
+                if let ending = try load.ending() { throw Failure("the load ended with \(ending)", 0) }
+                return place.line("load.err") == Array("ready".utf8) ? true : nil
+            }
+            progress("another ebeed, with other programs")
+            // A ring of another size is all it takes.
+            try daemon.replace(
+                ebeed,
+                configuration: storm.configuration.replacing("[deletes]\n", with: "[deletes]\nring_bytes = 2097152\n"))
+            // The old ones stay for a tenth of a second.
+            try rest(Self.asking)
+            load.signal(SIGUSR1)
         }
         let code = try load.finish(seconds: 1800)
         guard code == 0, let made = Made(place.line("load.out")) else {

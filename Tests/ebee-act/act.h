@@ -39,4 +39,11 @@ int count_getppid(int count);
  */
 int crowd(int count);
 
+/*
+ * So many threads in one unlink(2) at the same time, which then do nothing any more, and as many more that stay in
+ * theirs: says "ready" on standard error then, and lets them go on when SIGUSR1 comes. In the end it says what crowd()
+ * does.
+ */
+int linger(int count);
+
 #endif

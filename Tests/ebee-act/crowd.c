@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -179,17 +180,31 @@ static void *execute_nothing(void *index)
     return NULL;
 }
 
+static void *unlink_and_stay(void *index)
+{
+    unlink_number(index);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* Until so many of our threads wait in that system call. */
+static void await_sleepers(int count, long call)
+{
+    for (int i = 0; sleepers(call) != count; i++) {
+        if (i == PATIENCE * 100)
+            errx(71, "%d threads wait in system call %ld, not %d", sleepers(call), call, count);
+        usleep(10000);
+    }
+}
+
 /* Starts threads, and waits until they wait in that system call. */
 static void start(int count, void *(*body)(void *), long call)
 {
     for (long i = 0; i < count; i++)
         if (pthread_create(&threads[started++], NULL, body, (void *)i))
             errx(71, "pthread_create");
-    for (int i = 0; sleepers(call) != count; i++) {
-        if (i == PATIENCE * 100)
-            errx(71, "%d threads wait in system call %ld, not %d", sleepers(call), call, count);
-        usleep(10000);
-    }
+    await_sleepers(count, call);
 }
 
 /* Lets all threads go on, to their end. */
@@ -208,25 +223,26 @@ static long long now(void)
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-int crowd(int count)
+/* Where everything happens, with the files that numbers stand for. */
+static void prepare(int count)
 {
-    long long begin = now();
-    char name[80];
+    char name[16];
 
     if (count < 1 || count > MOST)
         errx(64, "a crowd is 1 to %d", MOST);
     snprintf(home, sizeof(home), "/dev/shm/ebee-load-%d", getpid());
     if (mkdir(home, 0700))
         err(71, "%s", home);
-
     for (int i = 0; i < count; i += 4) {
         snprintf(name, sizeof(name), "file%d", i);
         create(name, -1);
     }
-    withhold();
-    start(1, hold_home, SYS_getdents64);
-    start(count, unlink_number, SYS_unlink);
-    let_go("");
+}
+
+/* A directory for each thread. */
+static void prepare_targets(int count)
+{
+    char name[80];
 
     for (int i = 0; i < count; i++) {
         snprintf(name, sizeof(name), "%s/%d", home, i);
@@ -235,6 +251,36 @@ int crowd(int count)
         create("source", i);
         create("target", i);
     }
+}
+
+static int tell(int count, long long begin)
+{
+    char name[80];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "%s/%d", home, i);
+        deletions++;
+        rmdir(name);
+    }
+    rmdir(home);
+    printf("{\"pid\":%d,\"deletions\":%d,\"executions\":%d,\"seconds\":%.3f}\n", getpid(), deletions, executions,
+           (now() - begin) / 1e9);
+    fflush(stdout);
+    return 0;
+}
+
+int crowd(int count)
+{
+    long long begin = now();
+    char name[80];
+
+    prepare(count);
+    withhold();
+    start(1, hold_home, SYS_getdents64);
+    start(count, unlink_number, SYS_unlink);
+    let_go("");
+
+    prepare_targets(count);
     withhold();
     start(count, hold_target, SYS_write);
     start(count, replace_target, SYS_rename);
@@ -249,15 +295,37 @@ int crowd(int count)
     snprintf(name, sizeof(name), "%s/none", home);
     start(count, execute_nothing, SYS_execve);
     let_go(name);
+    return tell(count, begin);
+}
 
-    for (int i = 0; i < count; i++) {
-        snprintf(name, sizeof(name), "%s/%d", home, i);
-        deletions++;
-        rmdir(name);
-    }
-    rmdir(home);
-    printf("{\"pid\":%d,\"deletions\":%d,\"executions\":%d,\"seconds\":%.3f}\n", getpid(), deletions, executions,
-           (now() - begin) / 1e9);
-    fflush(stdout);
-    return 0;
+int linger(int count)
+{
+    long long begin = now();
+    sigset_t signals;
+    int signal;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    prepare(count);
+    withhold();
+    start(1, hold_home, SYS_getdents64);
+    for (int i = 0; i < count; i++)
+        if (pthread_create(&threads[started], NULL, unlink_and_stay, (void *)(long)i))
+            errx(71, "pthread_create");
+    await_sleepers(count, SYS_unlink);
+    let_go("");
+    await_sleepers(count, SYS_pause);
+
+    prepare_targets(count);
+    withhold();
+    start(count, hold_target, SYS_write);
+    start(count, unlink_target, SYS_unlink);
+    fputs("ready\n", stderr);
+    sigwait(&signals, &signal);
+    let_go("");
+    for (int i = 0; i < count; i++)
+        unlink_name("source", i);
+    return tell(count, begin);
 }

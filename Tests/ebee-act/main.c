@@ -36,7 +36,8 @@ static int usage(void)
           "  uring unlink|rmdir PATH, uring rename OLD NEW, i386 CALL PATH [NEW]; unlinkat's DIR @cwd is AT_FDCWD\n"
           "  exec PROGRAM ARG..., execvp NAME ARG..., fexecve PROGRAM ARG..., memfd PROGRAM ARG...,\n"
           "  execveat DIR NAME ARG..., vfork PROGRAM ARG..., spawn PROGRAM ARG..., many-arguments COUNT LENGTH,\n"
-          "  exit N, kill SIGNAL, sleep MS, getppid COUNT, crowd COUNT\n",
+          "  exit N, kill SIGNAL, sleep MS, getppid COUNT, crowd COUNT,\n"
+          "  linger COUNT\n",
           stderr);
     exit(64);
 }
@@ -185,6 +186,8 @@ static int act(const char *name)
         return count_getppid(atoi(argument(0)));
     if (!strcmp(name, "crowd"))
         return crowd(atoi(argument(0)));
+    if (!strcmp(name, "linger"))
+        return linger(atoi(argument(0)));
     if (!strcmp(name, "kill"))
         return kill(getpid(), atoi(argument(0)));
     if (!strcmp(name, "exit"))

@@ -146,7 +146,7 @@ struct StepOutcome {
             }
             lost = rows.reduce(0) { $0 + Int($1["lost"]?.integer ?? 0) }
             // A row for each stream of each storm; those that are not of the storm made nothing.
-            if status != 0 || rows.count != (cell.hasFewReturns ? 8 : 10) || made == 0 {
+            if status != 0 || rows.count != (cell.hasFewReturns ? 10 : 12) || made == 0 {
                 problems.append("the account ended with \(status): \(lines.last ?? "no word")")
             }
             // Where kretprobes have no room, or the crowd was none.
