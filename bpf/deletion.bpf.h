@@ -109,7 +109,8 @@ struct {
 /* Where not every return is seen, calls are noted in place of this. */
 static __always_inline void open_deletion(struct deletion *deletion)
 {
-	if (settings.few_returns || !daemon.is_in_charge)
+	if (settings.few_returns || !daemon.is_in_charge ||
+	    !reported_pid((struct task_struct *)bpf_get_current_task()))
 		return;
 	deletion->is_open = 1;
 	count_open(1);

@@ -235,7 +235,8 @@ struct ebee_account {
 	 * the sum over all lanes is a number, each by itself is not.
 	 */
 	__u64 open;
-	__u64 padding[3];
+	__u64 hidden; /* calls that were noted because kprobes were not run for them */
+	__u64 padding[2];
 };
 
 #ifdef __cplusplus

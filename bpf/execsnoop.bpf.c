@@ -234,14 +234,44 @@ int fexit_execveat_32(__u64 *context)
 	return on_return(context[1]);
 }
 
-/* Where not every return is seen. Of all four. */
-SEC("kprobe/__x64_sys_execve")
-int note_execve(struct pt_regs *context)
+static __always_inline int note(void)
 {
 	if (end_call())
 		count_missed();
 	begin_call();
 	return 0;
+}
+
+/* Where not every return is seen. Of all four. */
+SEC("kprobe/__x64_sys_execve")
+int note_execve(struct pt_regs *context)
+{
+	return note();
+}
+
+/* Where that may not be run, and nothing counts it. */
+SEC("fentry/__x64_sys_execve")
+int hidden_execve(void *context)
+{
+	return is_hidden() ? note() : 0;
+}
+
+SEC("fentry/__x64_sys_execveat")
+int hidden_execveat(void *context)
+{
+	return is_hidden() ? note() : 0;
+}
+
+SEC("fentry/__ia32_compat_sys_execve")
+int hidden_execve_32(void *context)
+{
+	return is_hidden() ? note() : 0;
+}
+
+SEC("fentry/__ia32_compat_sys_execveat")
+int hidden_execveat_32(void *context)
+{
+	return is_hidden() ? note() : 0;
 }
 
 /* Of all four. */

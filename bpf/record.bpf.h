@@ -94,6 +94,12 @@ struct {
 	__type(value, __u8);
 } calls SEC(".maps");
 
+/*
+ * Not 0 while kprobes and perf events of this cpu do not run their programs, because one of them, or bpf(2) on a map, was interrupted
+ * there (kernel/trace/bpf_trace.c, trace_call_bpf()). Trampolines run theirs.
+ */
+extern const int bpf_prog_active __ksym __weak;
+
 /* Keeps the structs in BTF, where a test compares them with what Swift sees. */
 const struct ebee_process *unused_process __attribute__((unused));
 const struct ebee_exit *unused_exit __attribute__((unused));
@@ -296,6 +302,29 @@ static __always_inline bool end_call(void)
 	if (!settings.few_returns || bpf_map_delete_elem(&calls, &task))
 		return false;
 	count_open(-1);
+	return true;
+}
+
+/* Whether this thread is in a call that is noted. */
+static __always_inline bool is_called(void)
+{
+	__u64 task = bpf_get_current_task();
+
+	return settings.few_returns && bpf_map_lookup_elem(&calls, &task);
+}
+
+/* Whether a kprobe at the beginning of a function is not run; asked by a trampoline there, which then notes the call. */
+static __always_inline bool is_hidden(void)
+{
+	const int *active = bpf_this_cpu_ptr(&bpf_prog_active);
+	__u32 lane = first_lane();
+	struct ebee_account *account;
+
+	if (!*active)
+		return false;
+	account = bpf_map_lookup_elem(&accounts, &lane);
+	if (account)
+		__sync_fetch_and_add(&account->hidden, 1);
 	return true;
 }
 

@@ -92,27 +92,12 @@ static __always_inline int submitted(__u64 address)
 
 /*
  * What this thread began is given up, where it was never seen to leave it: a kretprobe had no room for its return. Whether it failed
- * nobody can tell, so that at most so many were missed where failures are not reported. `deletion` is 0 where nothing was placed.
+ * nobody can tell, so that at most so many were missed where failures are not reported. `deletion` is what the thread has in the map, or 0.
  */
 static __always_inline void give_up(struct deletion *deletion)
 {
-	bool is_missed;
-
-	if (settings.few_returns)
-		is_missed = end_call() && (settings.report_failed || deletion);
-	else
-		is_missed = close_deletion(deletion) &&
-			    reported_pid((struct task_struct *)bpf_get_current_task());
-	if (is_missed)
+	if (end_call() || close_deletion(deletion))
 		count_missed();
-}
-
-/* Whether this thread is in an unlink or rmdir that was seen to begin. */
-static __always_inline bool is_called(void)
-{
-	__u64 task = bpf_get_current_task();
-
-	return settings.few_returns && bpf_map_lookup_elem(&calls, &task);
 }
 
 /* The mount and the directory are known: a deletion is about to be tried (kernel: fs/namei.c, do_unlinkat() and its like). */
@@ -126,8 +111,10 @@ static __always_inline int placed(__u32 how, __u64 path_address, __u64 dentry)
 	if (how == EBEE_RENAME || !is_called())
 		give_up(deletion);
 	deletion = begin_deletion(how);
-	if (!deletion)
+	if (!deletion) {
+		end_call(); /* counted already */
 		return 0;
+	}
 	deletion->place.mount = (__u64)BPF_CORE_READ(path, mnt);
 	deletion->place.directory = (__u64)BPF_CORE_READ(path, dentry);
 	deletion->place.dentry = dentry;
@@ -209,19 +196,33 @@ static __always_inline int entered(__u64 dentry_address)
 	return 0;
 }
 
-static __always_inline int entered_rename(__u64 source_address, __u64 dentry_address, __u32 flags)
+/* A rename that the filesystem is asked for. */
+struct asked {
+	__u64 source; /* dentry */
+	__u64 target;
+	__u32 flags;
+};
+
+/* Not an exchange, nor that of a file over its own hard link, which deletes nothing (kernel: vfs_rename()). */
+static __always_inline bool replaces(const struct asked *asked)
+{
+	/* In variables: asked->source within BPF_CORE_READ() would be looked for in the kernel's types. */
+	struct dentry *from = (struct dentry *)asked->source, *to = (struct dentry *)asked->target;
+	struct inode *source = BPF_CORE_READ(from, d_inode), *target = BPF_CORE_READ(to, d_inode);
+
+	return target && target != source && !(asked->flags & RENAME_EXCHANGE);
+}
+
+static __always_inline int entered_rename(struct asked asked)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
-	struct dentry *source = (struct dentry *)source_address, *dentry = (struct dentry *)dentry_address;
 
 	if (!deletion)
 		return 0;
-	/* An exchange deletes nothing, nor does a file that is renamed over its own hard link (kernel: vfs_rename()). */
-	if (!deletion->depth && deletion->place.dentry == dentry_address &&
-	    (flags & RENAME_EXCHANGE || BPF_CORE_READ(source, d_inode) == BPF_CORE_READ(dentry, d_inode)))
+	if (!deletion->depth && deletion->place.dentry == asked.target && !replaces(&asked))
 		return forget();
-	entered(dentry_address);
+	entered(asked.target);
 	if (settings.few_returns && deletion->depth == 1)
 		begin_call();
 	return 0;
@@ -234,7 +235,6 @@ static __always_inline int left(int result)
 
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
-	close_deletion(deletion);
 	if (!result || deletion->how == EBEE_RENAME)
 		end_call();
 	/*
@@ -243,6 +243,8 @@ static __always_inline int left(int result)
 	 */
 	if (!result || (deletion->how == EBEE_RENAME && result != -EAGAIN && result != -ESTALE))
 		report(thread, result);
+	/* Behind the report: others may take the place of this program now, and ask what is open and not in the ring. */
+	close_deletion(deletion);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;
 }
@@ -258,6 +260,7 @@ static __always_inline int returned(int result)
 	__u64 request = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? current_request(task) : 0;
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
+	bool is_noted;
 
 	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
@@ -265,10 +268,14 @@ static __always_inline int returned(int result)
 		forget();
 		deletion = 0;
 	}
-	close_deletion(deletion);
-	end_call();
+	if (result < 0 && close_deletion(deletion))
+		count_missed(); /* that is another one, whose end was not seen */
+	is_noted = end_call();
 	if (result >= 0) {
+		if (is_noted && !deletion)
+			count_missed(); /* its place was hidden */
 		report(thread, 0);
+		close_deletion(deletion);
 	} else if (request) {
 		if (find_deletion(request))
 			report(request, result);
@@ -333,21 +340,27 @@ int fentry_rmdir(void *context)
 	return entered(settings.dentry_argument == 1 ? POINTER(context, 1) : POINTER(context, 2));
 }
 
-static __always_inline int entered_renamedata(__u64 address)
+static __always_inline struct asked asked_by(__u64 renamedata_address)
 {
-	struct renamedata *data = (struct renamedata *)address;
+	struct renamedata *data = (struct renamedata *)renamedata_address;
 
-	return entered_rename((__u64)BPF_CORE_READ(data, old_dentry), (__u64)BPF_CORE_READ(data, new_dentry),
-			      BPF_CORE_READ(data, flags));
+	return (struct asked){.source = (__u64)BPF_CORE_READ(data, old_dentry),
+			      .target = (__u64)BPF_CORE_READ(data, new_dentry),
+			      .flags = BPF_CORE_READ(data, flags)};
 }
 
 /* Before 5.12: the directory and dentry of the source, those of the target, what a delegation needs, flags. */
+static __always_inline struct asked asked_with(void *context)
+{
+	if (settings.rename_arguments == 1)
+		return asked_by(POINTER(context, 0));
+	return (struct asked){POINTER(context, 1), POINTER(context, 3), SLOT(context, 5)};
+}
+
 SEC("fentry/vfs_rename")
 int fentry_rename(void *context)
 {
-	if (settings.rename_arguments == 1)
-		return entered_renamedata(POINTER(context, 0));
-	return entered_rename(POINTER(context, 1), POINTER(context, 3), SLOT(context, 5));
+	return entered_rename(asked_with(context));
 }
 
 static __always_inline int left_with(void *context, __u32 arguments)
@@ -418,12 +431,63 @@ int fentry_io_unlinkat(void *context)
 	return submitted(POINTER(context, 0));
 }
 
+static __always_inline int note(void)
+{
+	ended();
+	begin_call();
+	return 0;
+}
+
 /* Where not every return is seen. Of all four. */
 SEC("kprobe/do_unlinkat")
 int note_call(struct pt_regs *context)
 {
-	ended();
-	begin_call();
+	return note();
+}
+
+/* Where that may not be run, and nothing counts it. */
+SEC("fentry/do_unlinkat")
+int hidden_unlink(void *context)
+{
+	return is_hidden() ? note() : 0;
+}
+
+SEC("fentry/do_rmdir")
+int hidden_rmdir(void *context)
+{
+	return is_hidden() ? note() : 0;
+}
+
+/* What is noted from here on is of this rename. */
+SEC("fentry/do_renameat2")
+int begin_rename(void *context)
+{
+	return ended();
+}
+
+SEC("fentry/security_path_rename")
+int hidden_path_rename(void *context)
+{
+	struct asked asked = {POINTER(context, 1), POINTER(context, 3), SLOT(context, 4)};
+
+	if (replaces(&asked) && is_hidden())
+		begin_call();
+	return 0;
+}
+
+/* Its place was seen. Renames that the kernel makes for itself have none. */
+SEC("fentry/vfs_rename")
+int hidden_rename(void *context)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
+	struct asked asked;
+
+	if (!deletion || deletion->depth || is_called())
+		return 0;
+	asked = asked_with(context);
+	if (deletion->place.dentry == asked.target && replaces(&asked) && is_hidden())
+		begin_call();
 	return 0;
 }
 
@@ -474,8 +538,8 @@ SEC("kprobe/vfs_rename")
 int kprobe_rename(struct pt_regs *context)
 {
 	if (settings.rename_arguments == 1)
-		return entered_renamedata(PT_REGS_PARM1(context));
-	return entered_rename(PT_REGS_PARM2(context), PT_REGS_PARM4(context), context->r9);
+		return entered_rename(asked_by(PT_REGS_PARM1(context)));
+	return entered_rename((struct asked){PT_REGS_PARM2(context), PT_REGS_PARM4(context), context->r9});
 }
 
 /* Of all three. */
@@ -515,11 +579,13 @@ static __always_inline int started(__u16 how, int directory, __u64 name, int sou
 /* A 32-bit system call, which was not seen to begin. */
 static __always_inline struct deletion *begin_32_bit_call(void)
 {
+	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion;
 	struct call call = {};
 
 	if (!read_call(&call))
 		return 0;
+	give_up(bpf_map_lookup_elem(&deletions, &thread));
 	switch (call.kind) {
 	case CALL_UNLINK:
 		deletion = begin_deletion(EBEE_UNLINK);
@@ -649,8 +715,8 @@ static __always_inline int finished(long result)
 
 	if (!deletion)
 		return 0;
-	close_deletion(deletion);
 	report(thread, result);
+	close_deletion(deletion);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;
 }
@@ -691,7 +757,7 @@ int enter_renameat2(struct syscall_trace_enter *context)
 {
 	/* An exchange deletes nothing (rename(2)). */
 	if (context->args[4] & RENAME_EXCHANGE)
-		return 0;
+		return ended();
 	return started(EBEE_RENAME, context->args[2], context->args[3], context->args[0], context->args[1]);
 }
 

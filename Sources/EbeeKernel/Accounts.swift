@@ -62,6 +62,9 @@ final class Accounts: Sendable {
     /// How many of them did not get into the ring.
     var lost: UInt64 { (0..<lanes).reduce(0) { $0 + self[$1].lost + self[$1].missed } }
 
+    /// Calls that kprobes were not run for.
+    var hidden: UInt64 { (0..<lanes).reduce(0) { $0 &+ self[$1].hidden } }
+
     /// Calls that began and were not seen to end, nor counted as missed: those under way, and those whose end nobody saw.
     var open: UInt64 { UInt64(max(0, Int64(bitPattern: (0..<lanes).reduce(0) { $0 &+ self[$1].open }))) }
 }

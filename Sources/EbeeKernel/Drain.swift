@@ -76,7 +76,9 @@ public final class Drain: Sendable {
             self.program = consume program
         }
 
-        var skips: Program.Skips { program?.skips ?? Program.Skips() }
+        var skips: Program.Skips {
+            program?.skips(hidesCalls: figures.accounts.hidden > 0) ?? Program.Skips()
+        }
     }
 
     /// Programs that take the place of those that are drained.
@@ -143,8 +145,8 @@ public final class Drain: Sendable {
         let last = shared.successors.withLock { $0.last?.source.figures } ?? shared.figures.withLock { $0 }
         last.notice.tell(isInCharge: false)
         if case .attachedUntil(let attached) = predecessors {
-            let until = attached &+ Recorder.attachedTogether
             let now = Clock.boot()
+            let until = max(attached, now) &+ Recorder.attachedTogether
             if now < until { usleep(UInt32(clamping: (until - now) / 1000 + 1)) }
         }
         release()

@@ -32,6 +32,8 @@ enum Need: Equatable, Sendable {
     case preemptedTracepoint(String)
     /// A function of the kernel.
     case function(String)
+    /// The same, where kprobes may not be run and nothing counts that: see `missesOfCalls`.
+    case hiddenFunction(String)
     /// Functions that can be hooked where they begin and end: without this what is attached there is never called
     /// (sysctl kernel.ftrace_enabled, Documentation/trace/ftrace.rst).
     case functionTracing
@@ -57,7 +59,7 @@ extension Need: CustomStringConvertible {
         switch self {
         case .tracepoint(let name, _): "the tracepoint \(name)"
         case .preemptedTracepoint(let name): "the tracepoint \(name) under SRCU"
-        case .function(let name): "the function \(name)"
+        case .function(let name), .hiddenFunction(let name): "the function \(name)"
         case .functionTracing: "the tracing of functions (sysctl kernel.ftrace_enabled=1 turns it on)"
         case .unlimitedReturns: "fprobes without a limit"
         case .preemptedTracepoints: "tracepoints under SRCU"
@@ -88,10 +90,6 @@ public struct Rung: Sendable {
     var substitutes: [String: String] = [:]
     /// Programs that see what fails: alternatives, the best first, each program where its hook exists.
     var failures: [[String: [Need]]] = []
-    /// Those that see what no other one tells of: where the kernel does not run one, because one was running on that cpu already, an event
-    /// may be missing. Not those that only note facts, most of which are of no event; what an event hangs on, and what was not seen to
-    /// end, the programs count themselves.
-    let decisive: Set<String>
     /// What this rung costs, or can't see, in words; `present` are the programs that are loaded, and their traits.
     let limits: @Sendable (_ present: Set<String>, _ preemption: Preemption) -> [String]
 
@@ -145,7 +143,20 @@ public enum Recording: Sendable, CaseIterable {
         }
     }
 
-    /// The same, the best first on a kernel with this `preemption`: where it reaches them, trampolines and tracepoints miss what
+    /// The programs that see what no other one tells of: where the kernel does not run one, because one was running on that cpu already, an
+    /// event may be missing. Not those that only note facts, most of which are of no event; what an event hangs on, and what was not
+    /// seen to end, the programs count themselves.
+    var decisive: Set<String> {
+        switch self {
+        case .exec: Self.decisiveForExecutions
+        case .deletes: Self.decisiveForDeletions
+        }
+    }
+
+    /// The same, where kprobes were not run for some calls: these noted them, or did not.
+    static let decisiveWhereHidden: Set = notesOfHiddenCalls.subtracting(["exit_thread"])
+
+    /// The rungs, the best first on a kernel with this `preemption`: where it reaches them, trampolines and tracepoints miss what
     /// happens while another thread is in the middle of the same program, and kprobes don't, so they come first.
     func rungs(_ preemption: Preemption) -> [Rung] {
         guard preemption.favorsKprobes else { return rungs }
@@ -173,9 +184,8 @@ public enum Recording: Sendable, CaseIterable {
         _ name: String, programs: Set<String>? = nil, needs: [Need] = [],
         _ limits: @escaping @Sendable (Preemption) -> [String]
     ) -> Rung {
-        let programs = programs ?? ["exec_\(name)", "exit_\(name)"]
-        return Rung(
-            name: name, programs: programs, needs: needs,
+        Rung(
+            name: name, programs: programs ?? ["exec_\(name)", "exit_\(name)"], needs: needs,
             places: [
                 "kretprobe_execve": execCalls.map { .exit($0) }, "note_execve": execCalls.map { .entry($0) },
                 "tp_execve": ["execve", "execveat"].map { .tracepoint(category: "syscalls", name: "sys_exit_\($0)") },
@@ -186,25 +196,27 @@ public enum Recording: Sendable, CaseIterable {
                     "fexit_execve": [.function(execCalls[0])], "fexit_execveat": [.function(execCalls[1])],
                     "fexit_execve_32": [.function(execCalls[2])], "fexit_execveat_32": [.function(execCalls[3])],
                 ],
-                ["kretprobe_execve": [.kprobes], "note_execve": [.kprobes]],
+                [
+                    "kretprobe_execve": [.kprobes], "note_execve": [.kprobes],
+                    "hidden_execve": [.hiddenFunction(execCalls[0])],
+                    "hidden_execveat": [.hiddenFunction(execCalls[1])],
+                    "hidden_execve_32": [.hiddenFunction(execCalls[2])],
+                    "hidden_execveat_32": [.hiddenFunction(execCalls[3])],
+                ],
                 ["tp_execve": [], exit32BitCall: [.function("__ia32_compat_sys_execve")]],
                 ["tp_execve": []],
-            ],
-            decisive: programs.filter { $0.hasPrefix("exec_") }.union([
-                "fexit_execve", "fexit_execveat", "fexit_execve_32", "fexit_execveat_32", "kretprobe_execve",
-                "tp_execve", exit32BitCall,
-            ])
+            ]
         ) { present, preemption in
             let limits = limits(preemption)
             if present.contains("tp_execve") {
                 let missed = preemption.reachesTracepoints ? [interrupted("executions that fail", preemption)] : []
-                return limits + missed + within(bpf: "executions that fail", preemption) + [
+                return limits + missed + within(bpf: "executions that fail", present, preemption) + [
                     slowCalls,
                     present.contains(exit32BitCall) ? slow32BitCalls : "executions that fail in 32-bit system calls",
                 ]
             }
             if present.contains("kretprobe_execve") {
-                return limits + within(bpf: "executions that fail", preemption)
+                return limits + within(bpf: "executions that fail", present, preemption)
                     + (present.contains(unlimitedReturns) ? [] : [unreturned("executions that fail", "executes")])
             }
             guard present.contains("fexit_execve") else { return limits + ["executions that fail"] }
@@ -219,10 +231,15 @@ public enum Recording: Sendable, CaseIterable {
         execRung(
             "kprobe", programs: ["note_binprm", "exec_tp", "exit_tp"],
             needs: [.functionTracing, .kprobes, .function("finalize_exec")]
-        ) { within(bpf: "executions", $0) },
+        ) { within(bpf: "executions", [], $0) },
         execRung("tp") {
-            ["the interpreter of a script, and how many arguments were cut off"] + within(bpf: "executions", $0)
+            ["the interpreter of a script, and how many arguments were cut off"] + within(bpf: "executions", [], $0)
         },
+    ]
+
+    private static let decisiveForExecutions: Set = [
+        "exec_tp_btf", "exec_raw_tp", "exec_tp", "fexit_execve", "fexit_execveat", "fexit_execve_32",
+        "fexit_execveat_32", "kretprobe_execve", "tp_execve", exit32BitCall,
     ]
 
     // MARK: Deletions
@@ -234,6 +251,13 @@ public enum Recording: Sendable, CaseIterable {
 
     private static let slowCalls = "system call tracepoints slow every system call of every process by about 50 ns"
 
+    private static let decisiveForDeletions = Set(
+        operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "kprobe_path_\($0)"] }
+            + deleteFunctions.map { "fexit_\($0)" } + calls.map { "enter_\($0)" } + [
+                "kprobe_entered", "kprobe_rename", "kretprobe_returned", exit32BitCall, "submit_event",
+                "complete_event",
+            ])
+
     private static let deleteRungs = [
         Rung(
             name: "fentry",
@@ -241,9 +265,13 @@ public enum Recording: Sendable, CaseIterable {
                 operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)", "fexit_\($0)"] } + ["exit_thread"]),
             needs: [.functionTracing],
             facts: Dictionary(uniqueKeysWithValues: deleteFunctions.map { ("fexit_\($0)", [.function($0)]) })
-                .merging(["fentry_io_unlinkat": [.function("io_unlinkat")]].merging(oldSubmission) { $1 }) { $1 },
-            decisive: Set(
-                operations.flatMap { ["fexit_path_\($0)", "fentry_\($0)"] } + deleteFunctions.map { "fexit_\($0)" })
+                .merging(
+                    [
+                        "fentry_io_unlinkat": [.function("io_unlinkat")],
+                        // Beside its tracepoint, which may be interrupted then.
+                        "exit_thread_tp": [.preemptedTracepoint("sched_process_exit")],
+                    ].merging(oldSubmission) { $1 }
+                ) { $1 }
         ) { present, preemption in
             functionLimits(present, seesReturns: deleteFunctions.contains { present.contains("fexit_\($0)") })
                 + (preemption.reachesTrampolines ? [interrupted("deletions", preemption)] : [])
@@ -265,12 +293,15 @@ public enum Recording: Sendable, CaseIterable {
                 "kretprobe_returned": deleteFunctions.map { .function($0) },
                 "note_call": deleteFunctions.map { .function($0) },
                 "kprobe_io_unlinkat": [.function("io_unlinkat")], unlimitedReturns: [.unlimitedReturns],
-            ].merging(oldSubmission) { $1 },
-            decisive: Set(
-                operations.map { "kprobe_path_\($0)" } + ["kprobe_entered", "kprobe_rename", "kretprobe_returned"])
+                "hidden_unlink": [.hiddenFunction("do_unlinkat")], "hidden_rmdir": [.hiddenFunction("do_rmdir")],
+                "begin_rename": [.hiddenFunction("do_renameat2")], "hidden_rename": [.hiddenFunction("do_renameat2")],
+                "hidden_path_rename": [.hiddenFunction("do_renameat2")],
+                // Beside the perf event, which may be hidden too.
+                "exit_thread": [.hiddenFunction("do_exit")],
+            ].merging(oldSubmission) { $1 }
         ) { present, preemption in
             functionLimits(present, seesReturns: present.contains("kretprobe_returned"))
-                + within(bpf: "deletions", preemption)
+                + within(bpf: "deletions", present, preemption)
                 + (present.contains(unlimitedReturns)
                     ? [] : [unreturned("deletions", "deletes")])
         },
@@ -300,7 +331,6 @@ public enum Recording: Sendable, CaseIterable {
                 lookUp: touchCTime, "touch_ext4": touchCTime, "enter_32_bit": touchCTime, "submit_req": "submit_event",
                 "complete_entry": "complete_event",
             ],
-            decisive: Set(calls.map { "enter_\($0)" } + [exit32BitCall, "submit_event", "complete_event"]),
             limits: callLimits),
     ]
 
@@ -315,6 +345,12 @@ public enum Recording: Sendable, CaseIterable {
     static let traits: Set = [lookUp, unlimitedReturns]
     /// What notes where calls begin, needed only where not every return is seen.
     static let notesOfCalls: Set = ["note_call", "note_execve"]
+    /// What notes them where kprobes may not be run and nothing counts that: in trampolines, which the kernel may refuse.
+    static let notesOfHiddenCalls: Set = [
+        "hidden_unlink", "hidden_rmdir", "begin_rename", "hidden_path_rename", "hidden_rename", "exit_thread",
+        "hidden_execve",
+        "hidden_execveat", "hidden_execve_32", "hidden_execveat_32",
+    ]
     private static let touchCTime = "touch_ctime"
     /// The tracepoints of changes of an inode's change time (include/trace/events/timestamp.h; Linux 6.13).
     private static let touches = ["inode_set_ctime_to_ts", "ctime_ns_xchg", "ctime_xchg_skip"]
@@ -328,10 +364,13 @@ public enum Recording: Sendable, CaseIterable {
     }
 
     /// Of what kprobes and perf events see.
-    private static func within(bpf events: String, _ preemption: Preemption) -> [String] {
+    private static func within(bpf events: String, _ present: Set<String>, _ preemption: Preemption) -> [String] {
         if !preemption.hidesBehindMaps { return [] }
+        let isCounted =
+            present.isSuperset(of: ["hidden_execve"]) || present.isSuperset(of: ["hidden_unlink", "begin_rename"])
         return [
-            "\(events) on a cpu where a thread was interrupted within bpf(2), which this kernel may do and does not count"
+            "\(events) on a cpu where a thread was interrupted within bpf(2), which this kernel may do"
+                + (isCounted ? " (they are counted later)" : " and does not count")
         ]
     }
 
@@ -374,7 +413,7 @@ public enum Recording: Sendable, CaseIterable {
                 + "more than once or nothing is known of the file",
             "renames that fail",
         ]
-        limits += within(bpf: "deletions", preemption)
+        limits += within(bpf: "deletions", present, preemption)
         if preemption.reachesTracepoints {
             limits.append(interrupted("deletions", preemption))
             limits.append(
@@ -397,8 +436,9 @@ public enum Recording: Sendable, CaseIterable {
 
 /// The kernel's own type information: what can be hooked, and how.
 @safe struct KernelTypes: ~Copyable {
-    /// BTF_KIND_FUNC (linux/btf.h), which some headers define twice.
+    /// BTF_KIND_FUNC and BTF_KIND_VAR (linux/btf.h), which some headers define twice.
     private static let functionKind: UInt32 = 12
+    private static let variableKind: UInt32 = 14
 
     private let btf: OpaquePointer
 
@@ -420,6 +460,9 @@ public enum Recording: Sendable, CaseIterable {
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .preemptedTracepoint(let name): meets(.preemptedTracepoints) && meets(.tracepoint(name))
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
+        case .hiddenFunction(let name):
+            unsafe !meets(.missesOfCalls) && meets(.function(name))
+                && btf__find_by_name_kind(btf, "bpf_prog_active", Self.variableKind) > 0
         case .unlimitedReturns: member("hlist_array", of: "fprobe") != nil
         case .preemptedTracepoints:
             unsafe btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", UInt32(BTF_KIND_TYPEDEF)) > 0

@@ -121,14 +121,19 @@ public struct Program: ~Copyable {
         }
     }
 
-    /// Tells the programs that this process is the one that reads: what it does is not recorded.
-    func serve() { notice.tell(reader: getpid()) }
+    /// Tells the programs that this process is the one that reads: what it does is not recorded. And that they are in charge, until others take
+    /// their place.
+    func serve() {
+        notice.tell(reader: getpid())
+        notice.tell(isInCharge: true)
+    }
 
     /// How often the kernel did not run them.
-    var skips: Skips {
+    /// - Parameter hidesCalls: there were calls that kprobes were not run for.
+    func skips(hidesCalls: Bool) -> Skips {
         let counts = handles.programs.map { ($0.name, LoadedProgram.recursionMisses($0.descriptor)) }
         let byProgram = Dictionary(counts) { first, _ in first }.compactMapValues { $0 }
-        let decisive = recording.rungs.first { $0.name == rung }?.decisive ?? []
+        let decisive = hidesCalls ? recording.decisive.union(Recording.decisiveWhereHidden) : recording.decisive
         return Skips(
             byProgram: byProgram, events: byProgram.reduce(0) { $0 + (decisive.contains($1.key) ? $1.value : 0) })
     }
@@ -294,6 +299,11 @@ public struct Program: ~Copyable {
                     additions.subtracting(Recording.notesOfCalls), additions.subtracting([Recording.unlimitedReturns]),
                 ] : [additions]
         }
+        // Likewise where it has no trampolines.
+        alternatives = alternatives.flatMap { additions in
+            let others = additions.subtracting(Recording.notesOfHiddenCalls)
+            return others == additions ? [additions] : [additions, others]
+        }
         var failure: SystemError?
         for additions in alternatives {
             do throws(SystemError) {
@@ -337,7 +347,6 @@ public struct Program: ~Copyable {
         let (ring, accounts, daemon) = try (loaded.map("ring"), loaded.map("accounts"), loaded.map(".data.daemon"))
         let links = try loaded.attach(places)
         let notice = try Notice(daemon, recording)
-        notice.tell(isInCharge: true)
         _ = consume tracefs
         self.recording = recording
         self.rung = rung.name

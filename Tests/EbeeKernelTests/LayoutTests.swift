@@ -113,7 +113,7 @@ private struct Layout {
             ebee_account.self,
             [
                 "sequence": \.sequence, "lost": \.lost, "missed": \.missed, "unjoined": \.unjoined,
-                "open": \.open, "padding": \.padding,
+                "open": \.open, "hidden": \.hidden, "padding": \.padding,
             ]),
     ]
 

@@ -74,7 +74,7 @@ extension Recorder {
                 ebee_account(
                     sequence: lane < sequences.count ? sequences[lane] : 0, lost: lane < lost.count ? lost[lane] : 0,
                     missed: lane < missed.count ? missed[lane] : 0, unjoined: 0,
-                    open: 0, padding: (0, 0, 0))
+                    open: 0, hidden: 0, padding: (0, 0))
             }, hasArrived: hasArrived, isLast: isLast, now: now)
     }
 }

@@ -20,6 +20,8 @@ struct Storm {
     /// Of those, others take the place of ebeed and its programs: some threads in the middle of a call, others idle since one that nobody saw
     /// return.
     var upgrades = false
+    /// Meanwhile somebody uses bpf(2) all the time, within which the kernel may be interrupted, and hides from kprobes what others do then.
+    var hides = false
     /// So many in all, but as fast as this machine can.
     var isFast = false
     /// ebeed stands still for so long, once the load has begun.
@@ -45,6 +47,7 @@ struct Storm {
         Storm(name: "replacements", title: "files replaced", deletions: 100_000, replaces: true, isFast: true),
         Storm(name: "crowd", title: "40 at once in a call", crowd: 40),
         Storm(name: "upgrade", title: "40 in a call, upgraded", crowd: 40, upgrades: true),
+        Storm(name: "hidden", title: "while maps are used", deletions: 200_000, hides: true, isFast: true),
         Storm(
             name: "million", title: "a million deletions", deletions: 1_000_000, isFast: true, configuration: "",
             isLossless: true),

@@ -19,9 +19,12 @@ struct Trial {
 
     func run(_ storm: Storm) throws -> [Outcome] {
         progress("starting ebeed")
+        let hider = storm.hides ? try Child(["\(programs)/ebee-act", "maps"]) : nil
+        defer { hider?.signal(SIGKILL) }
         let daemon = try Daemon(ebeed, configuration: storm.configuration, outlives: storm.upgrades)
         let before = try settled(daemon, seconds: 5).account
         let made = try fall(storm, upon: daemon)
+        if let ending = try hider?.ending() { throw Failure("nobody used maps: \(ending)", 0) }
         progress("waiting for what is on its way")
         try rest(Self.asking)
         return try judge(storm, made, daemon, before)

@@ -39,6 +39,9 @@ int count_getppid(int count);
  */
 int crowd(int count);
 
+/* Reads a map of BPF again and again until it is killed. */
+int use_maps(void);
+
 /*
  * So many threads in one unlink(2) at the same time, which then do nothing any more, and as many more that stay in
  * theirs: says "ready" on standard error then, and lets them go on when SIGUSR1 comes. In the end it says what crowd()

@@ -37,7 +37,7 @@ static int usage(void)
           "  exec PROGRAM ARG..., execvp NAME ARG..., fexecve PROGRAM ARG..., memfd PROGRAM ARG...,\n"
           "  execveat DIR NAME ARG..., vfork PROGRAM ARG..., spawn PROGRAM ARG..., many-arguments COUNT LENGTH,\n"
           "  exit N, kill SIGNAL, sleep MS, getppid COUNT, crowd COUNT,\n"
-          "  linger COUNT\n",
+          "  linger COUNT, maps\n",
           stderr);
     exit(64);
 }
@@ -186,6 +186,8 @@ static int act(const char *name)
         return count_getppid(atoi(argument(0)));
     if (!strcmp(name, "crowd"))
         return crowd(atoi(argument(0)));
+    if (!strcmp(name, "maps"))
+        return use_maps();
     if (!strcmp(name, "linger"))
         return linger(atoi(argument(0)));
     if (!strcmp(name, "kill"))

@@ -26,7 +26,7 @@ import Glibc
             let accounts = (0..<2).map { _ in
                 ebee_account(
                     sequence: input.integer(UInt64.self), lost: input.integer(UInt64.self),
-                    missed: input.integer(UInt64.self), unjoined: 0, open: 0, padding: (0, 0, 0))
+                    missed: input.integer(UInt64.self), unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
             }
             recorder.settle(
                 accounts: { accounts[$0] }, skipped: input.integer(UInt64.self), now: input.integer(UInt64.self))

@@ -146,13 +146,18 @@ struct StepOutcome {
             }
             lost = rows.reduce(0) { $0 + Int($1["lost"]?.integer ?? 0) }
             // A row for each stream of each storm; those that are not of the storm made nothing.
-            if status != 0 || rows.count != (cell.hasFewReturns ? 10 : 12) || made == 0 {
+            if status != 0 || rows.count != (cell.hasFewReturns ? 12 : 14) || made == 0 {
                 problems.append("the account ended with \(status): \(lines.last ?? "no word")")
             }
             // Where kretprobes have no room, or the crowd was none.
             for row in rows where row["storm"]?.string == "crowd" {
                 let (stream, missed) = (row["stream"]?.string ?? "", row["missed"]?.integer ?? 0)
                 if (missed > 0) != cell.hasFewReturns { problems.append("crowd: of \(stream), \(missed) were missed") }
+            }
+            if rows.contains(where: {
+                $0["storm"]?.string == "hidden" && $0["stream"]?.string == "deletes" && $0["missed"]?.integer == 0
+            }) {
+                problems.append("hidden: bpf(2) was never interrupted")
             }
         case .cost(let rung):
             cost = lines.last { Double($0) != nil }.flatMap { Double($0) }

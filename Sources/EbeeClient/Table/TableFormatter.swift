@@ -102,7 +102,7 @@ struct TableFormatter: EventFormatter {
         let reason =
             switch why {
             case "ring_full": "the ring was full"
-            case "missed": "the kernel skipped the program"
+            case "missed": "missed by the hooks"
             case "evicted": "older than the window"
             case "restart": "ebeed restarted"
             default: why
