@@ -175,7 +175,8 @@ public final class Recorder {
     private static func accounts(_ lanes: [LaneState]) -> [ebee_account] {
         lanes.map {
             ebee_account(
-                sequence: $0.sequence, lost: $0.full, missed: $0.missed, unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
+                sequence: $0.sequence, lost: $0.full, missed: $0.missed, unjoined: 0, open: 0, hidden: 0,
+                padding: (0, 0))
         }
     }
 

@@ -136,7 +136,8 @@ import Testing
         stream.execution(1, at: 1)
         for seconds in [100.0, 200, 290] {
             stream.recorder.settle(
-                accounts: { _ in ebee_account(sequence: 1, lost: 0, missed: 0, unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
+                accounts: { _ in
+                    ebee_account(sequence: 1, lost: 0, missed: 0, unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
                 },
                 now: stream.time(seconds)
             )

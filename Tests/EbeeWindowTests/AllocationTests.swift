@@ -49,7 +49,8 @@ import Testing
             if index % 1000 == 0 {
                 recorder.settle(
                     accounts: { _ in
-                        ebee_account(sequence: sequence, lost: 0, missed: 0, unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
+                        ebee_account(
+                            sequence: sequence, lost: 0, missed: 0, unjoined: 0, open: 0, hidden: 0, padding: (0, 0))
                     }, now: 1)
             }
         }
