@@ -45,13 +45,14 @@ static __always_inline int exec_in_lane(__u64 binprm_address)
 
 static __always_inline int on_exec(__u64 binprm_address)
 {
-	end_call();
-	if (!take_lane()) {
+	if (take_lane()) {
+		exec_in_lane(binprm_address);
+		give_lane();
+	} else {
 		count_missed();
-		return 0;
 	}
-	exec_in_lane(binprm_address);
-	give_lane();
+	/* Last: others may take the place of this program now, and ask what is open and not in the ring. */
+	end_call();
 	return 0;
 }
 
@@ -123,16 +124,16 @@ static __always_inline int return_in_lane(int result)
 /* An execution ended with `result`; one that succeeds was reported before, and its system call's arguments are gone. */
 static __always_inline int on_return(int result)
 {
-	end_call();
 	/* From ERESTARTSYS on: a signal came first, and it is tried again (include/linux/errno.h). */
-	if (result >= 0 || result <= -512 || !settings.report_failed)
-		return 0;
-	if (!take_lane()) {
-		count_missed();
-		return 0;
+	if (result < 0 && result > -512 && settings.report_failed) {
+		if (take_lane()) {
+			return_in_lane(result);
+			give_lane();
+		} else {
+			count_missed();
+		}
 	}
-	return_in_lane(result);
-	give_lane();
+	end_call();
 	return 0;
 }
 
@@ -234,44 +235,49 @@ int fexit_execveat_32(__u64 *context)
 	return on_return(context[1]);
 }
 
-static __always_inline int note(void)
-{
-	if (end_call())
-		count_missed();
-	begin_call();
-	return 0;
-}
-
 /* Where not every return is seen. Of all four. */
 SEC("kprobe/__x64_sys_execve")
 int note_execve(struct pt_regs *context)
 {
-	return note();
+	if (end_call())
+		count_missed();
+	begin_call(NOTE_OF_KPROBE);
+	return 0;
 }
 
 /* Where that may not be run, and nothing counts it. */
+static __always_inline int note_hidden(void)
+{
+	if (is_noted())
+		return 0;
+	if (end_call())
+		count_missed();
+	begin_hidden_call();
+	return 0;
+}
+
 SEC("fentry/__x64_sys_execve")
 int hidden_execve(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 SEC("fentry/__x64_sys_execveat")
 int hidden_execveat(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 SEC("fentry/__ia32_compat_sys_execve")
 int hidden_execve_32(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 SEC("fentry/__ia32_compat_sys_execveat")
 int hidden_execveat_32(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 /* Of all four. */

@@ -94,11 +94,8 @@ struct {
 	__type(value, __u8);
 } calls SEC(".maps");
 
-/*
- * Not 0 while kprobes and perf events of this cpu do not run their programs, because one of them, or bpf(2) on a map, was interrupted
- * there (kernel/trace/bpf_trace.c, trace_call_bpf()). Trampolines run theirs.
- */
-extern const int bpf_prog_active __ksym __weak;
+/* Who noted a call: the kprobe on its beginning, just now, or anyone. */
+enum note { NOTE = 1, NOTE_OF_KPROBE };
 
 /* Keeps the structs in BTF, where a test compares them with what Swift sees. */
 const struct ebee_process *unused_process __attribute__((unused));
@@ -281,17 +278,19 @@ static __always_inline __u32 reported_pid(struct task_struct *task)
 }
 
 /* A call begins that may not be seen to return: for want of room, not because one program is attached and another one is not. */
-static __always_inline void begin_call(void)
+static __always_inline bool begin_call(enum note by)
 {
 	__u64 task = bpf_get_current_task();
-	__u8 is_under_way = 1;
+	__u8 note = by;
 
 	if (!daemon.is_in_charge || !reported_pid((struct task_struct *)task))
-		return;
-	if (bpf_map_update_elem(&calls, &task, &is_under_way, BPF_NOEXIST))
+		return false;
+	if (bpf_map_update_elem(&calls, &task, &note, BPF_NOEXIST)) {
 		count_missed(); /* no room: nobody would miss its return */
-	else
-		count_open(1);
+		return false;
+	}
+	count_open(1);
+	return true;
 }
 
 /* It is over, or reported; whether there was one that should have been seen to return. */
@@ -313,19 +312,29 @@ static __always_inline bool is_called(void)
 	return settings.few_returns && bpf_map_lookup_elem(&calls, &task);
 }
 
-/* Whether a kprobe at the beginning of a function is not run; asked by a trampoline there, which then notes the call. */
-static __always_inline bool is_hidden(void)
+/*
+ * Whether the kprobe at the beginning of this call noted it. Asked by a trampoline there, which comes behind (arch/x86/kernel/ftrace_64.S):
+ * kprobes are not run while another thread of the cpu is interrupted within bpf(2) on a map (kernel/trace/bpf_trace.c, trace_call_bpf()).
+ */
+static __always_inline bool is_noted(void)
 {
-	const int *active = bpf_this_cpu_ptr(&bpf_prog_active);
-	__u32 lane = first_lane();
-	struct ebee_account *account;
+	__u64 task = bpf_get_current_task();
+	__u8 *note = bpf_map_lookup_elem(&calls, &task);
 
-	if (!*active)
+	if (!note || *note != NOTE_OF_KPROBE)
 		return false;
-	account = bpf_map_lookup_elem(&accounts, &lane);
-	if (account)
-		__sync_fetch_and_add(&account->hidden, 1);
+	*note = NOTE;
 	return true;
+}
+
+/* Notes a call that a kprobe was not run for. */
+static __always_inline void begin_hidden_call(void)
+{
+	__u32 lane = first_lane();
+	struct ebee_account *account = bpf_map_lookup_elem(&accounts, &lane);
+
+	if (begin_call(NOTE) && account)
+		__sync_fetch_and_add(&account->hidden, 1);
 }
 
 /*

@@ -223,8 +223,8 @@ static __always_inline int entered_rename(struct asked asked)
 	if (!deletion->depth && deletion->place.dentry == asked.target && !replaces(&asked))
 		return forget();
 	entered(asked.target);
-	if (settings.few_returns && deletion->depth == 1)
-		begin_call();
+	if (settings.few_returns && deletion->depth == 1 && !is_called())
+		begin_call(NOTE);
 	return 0;
 }
 
@@ -232,18 +232,20 @@ static __always_inline int left(int result)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
+	bool is_rename;
 
 	if (!deletion || !deletion->depth || --deletion->depth)
 		return 0;
-	if (!result || deletion->how == EBEE_RENAME)
-		end_call();
+	is_rename = deletion->how == EBEE_RENAME;
 	/*
 	 * What fails is reported by returned(): some is tried again, and most never gets here. But what a rename would have
 	 * replaced is known only here; EAGAIN and ESTALE are those that are tried again.
 	 */
-	if (!result || (deletion->how == EBEE_RENAME && result != -EAGAIN && result != -ESTALE))
+	if (!result || (is_rename && result != -EAGAIN && result != -ESTALE))
 		report(thread, result);
 	/* Behind the report: others may take the place of this program now, and ask what is open and not in the ring. */
+	if (!result || is_rename)
+		end_call();
 	close_deletion(deletion);
 	bpf_map_delete_elem(&deletions, &thread);
 	return 0;
@@ -260,7 +262,6 @@ static __always_inline int returned(int result)
 	__u64 request = BPF_CORE_READ(task, flags) & PF_IO_WORKER ? current_request(task) : 0;
 	struct deletion *deletion = bpf_map_lookup_elem(&deletions, &thread);
 	struct call call = {};
-	bool is_noted;
 
 	/* A rename that was never left. This is another deletion. */
 	if (deletion && deletion->how == EBEE_RENAME) {
@@ -270,16 +271,15 @@ static __always_inline int returned(int result)
 	}
 	if (result < 0 && close_deletion(deletion))
 		count_missed(); /* that is another one, whose end was not seen */
-	is_noted = end_call();
 	if (result >= 0) {
-		if (is_noted && !deletion)
+		if (!deletion && is_called())
 			count_missed(); /* its place was hidden */
 		report(thread, 0);
 		close_deletion(deletion);
 	} else if (request) {
 		if (find_deletion(request))
 			report(request, result);
-		else if (settings.report_failed && reported_pid(task))
+		else if (settings.report_failed && daemon.is_in_charge && reported_pid(task))
 			count_missed(); /* it was not seen to begin */
 	} else if (settings.report_failed && read_call(&call)) {
 		deletion = begin_deletion(call.kind == CALL_RMDIR ? EBEE_RMDIR : EBEE_UNLINK);
@@ -289,6 +289,7 @@ static __always_inline int returned(int result)
 		}
 		report(thread, result);
 	}
+	end_call();
 	if (request)
 		bpf_map_delete_elem(&requests, &request);
 	return forget();
@@ -431,31 +432,35 @@ int fentry_io_unlinkat(void *context)
 	return submitted(POINTER(context, 0));
 }
 
-static __always_inline int note(void)
-{
-	ended();
-	begin_call();
-	return 0;
-}
-
 /* Where not every return is seen. Of all four. */
 SEC("kprobe/do_unlinkat")
 int note_call(struct pt_regs *context)
 {
-	return note();
+	ended();
+	begin_call(NOTE_OF_KPROBE);
+	return 0;
 }
 
 /* Where that may not be run, and nothing counts it. */
+static __always_inline int note_hidden(void)
+{
+	if (is_noted())
+		return 0;
+	ended();
+	begin_hidden_call();
+	return 0;
+}
+
 SEC("fentry/do_unlinkat")
 int hidden_unlink(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 SEC("fentry/do_rmdir")
 int hidden_rmdir(void *context)
 {
-	return is_hidden() ? note() : 0;
+	return note_hidden();
 }
 
 /* What is noted from here on is of this rename. */
@@ -465,17 +470,19 @@ int begin_rename(void *context)
 	return ended();
 }
 
+/* Behind the kprobe that notes the place. */
 SEC("fentry/security_path_rename")
 int hidden_path_rename(void *context)
 {
 	struct asked asked = {POINTER(context, 1), POINTER(context, 3), SLOT(context, 4)};
+	__u64 thread = bpf_get_current_pid_tgid();
 
-	if (replaces(&asked) && is_hidden())
-		begin_call();
+	if (replaces(&asked) && !bpf_map_lookup_elem(&deletions, &thread))
+		begin_hidden_call();
 	return 0;
 }
 
-/* Its place was seen. Renames that the kernel makes for itself have none. */
+/* Likewise behind the one that sees the place entered. Renames that the kernel makes for itself have none. */
 SEC("fentry/vfs_rename")
 int hidden_rename(void *context)
 {
@@ -486,8 +493,8 @@ int hidden_rename(void *context)
 	if (!deletion || deletion->depth || is_called())
 		return 0;
 	asked = asked_with(context);
-	if (deletion->place.dentry == asked.target && replaces(&asked) && is_hidden())
-		begin_call();
+	if (deletion->place.dentry == asked.target && replaces(&asked))
+		begin_hidden_call();
 	return 0;
 }
 
@@ -606,6 +613,15 @@ static __always_inline struct deletion *begin_32_bit_call(void)
 	deletion->source_name = call.source_name;
 	deletion->source_directory = call.source_directory;
 	return deletion;
+}
+
+/* Whether this thread is in a system call that deletes. */
+static __always_inline bool is_deletion(void)
+{
+	struct call call = {};
+
+	return read_call(&call) &&
+	       (call.kind == CALL_UNLINK || call.kind == CALL_RMDIR || call.kind == CALL_RENAME);
 }
 
 /* What this thread is deleting, or asked to delete by io_uring. */
@@ -780,9 +796,13 @@ int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
 	if (!is_in_32_bit_call())
 		return 0;
 	thread = bpf_get_current_pid_tgid();
-	/* Nothing was touched: it failed, or its filesystem sets no time. */
-	if (!bpf_map_lookup_elem(&deletions, &thread) && !begin_32_bit_call())
-		return 0;
+	if (bpf_map_lookup_elem(&deletions, &thread)) {
+		/* Or it is another one, whose end was not seen. */
+		if (!is_deletion())
+			return 0;
+	} else if (!begin_32_bit_call()) {
+		return 0; /* nothing was touched, but for what failed, or where a filesystem sets no time */
+	}
 	return finished(result);
 }
 
@@ -811,7 +831,8 @@ static __always_inline int completed(__u64 address, int result)
 		return 0;
 	if (find_deletion(address))
 		report(address, result);
-	else if (operation == IORING_OP_UNLINKAT && (!result || settings.report_failed) && reported_pid(task))
+	else if (operation == IORING_OP_UNLINKAT && (!result || settings.report_failed) &&
+		 daemon.is_in_charge && reported_pid(task))
 		count_missed(); /* of a rename nobody knows whether it replaced anything */
 	bpf_map_delete_elem(&requests, &address);
 	return 0;

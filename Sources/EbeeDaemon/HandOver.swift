@@ -114,6 +114,7 @@ struct HandOver {
                 left.forget(keeper)
             }
         }
+        if let current = inherited.current, current.left.isComplete { current.drain.drain.takeCharge() }
         // Behind the blind ones.
         if wereBlind { tell(isBlind: false, recording) }
         return inherited

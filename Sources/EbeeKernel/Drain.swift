@@ -108,12 +108,14 @@ public final class Drain: Sendable {
     ) throws(SystemError) {
         name = "ebee-" + program.recording.stream
         let stopping = Flag()
+        let isNew = program.attached != nil
         let source = try Source(program, recorder, name, stopping)
         let shared = Shared(stopping, source)
         self.shared = shared
         self.recorder = RecorderOfThread(recorder: recorder)
         pace = recorder.pace
         redactions = recorder.redactions
+        if isNew { takeCharge() }
         let run = Run(source, recorder, shared, isKept: isKept)
         try startThread(name: name) {
             var error: SystemError?
@@ -129,7 +131,7 @@ public final class Drain: Sendable {
     }
 
     /// Other programs take the place of those that are drained: these are detached, and what their ring still holds goes to the
-    /// window first. Takes a tenth of a second.
+    /// window first. Takes a fifth of a second.
     /// - Parameters:
     ///   - predecessors: what is known of those that are drained.
     ///   - generation: that of the others.
@@ -141,18 +143,29 @@ public final class Drain: Sendable {
         done: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         let source = try Source(program, recorder.recorder, name, shared.stopping)
-        // What these see begin, and don't see end in what time is left to them, the others did not see begin.
-        let last = shared.successors.withLock { $0.last?.source.figures } ?? shared.figures.withLock { $0 }
-        last.notice.tell(isInCharge: false)
-        if case .attachedUntil(let attached) = predecessors {
+        func wait(until time: UInt64) {
             let now = Clock.boot()
-            let until = max(attached, now) &+ Recorder.attachedTogether
-            if now < until { usleep(UInt32(clamping: (until - now) / 1000 + 1)) }
+            if now < time { usleep(UInt32(clamping: (time - now) / 1000 + 1)) }
         }
+        // Until then, the word of those that are drained counts, also of what they missed.
+        if case .attachedUntil(let attached) = predecessors { wait(until: attached &+ Recorder.attachedTogether) }
+        source.figures.notice.tell(isInCharge: true)
+        newest.notice.tell(isInCharge: false)
+        // What they saw begin has as long to end.
+        if case .attachedUntil = predecessors { wait(until: Clock.boot() &+ Recorder.attachedTogether) }
         release()
         shared.successors.withLock {
             $0.append(Successor(source: source, predecessors: predecessors, generation: generation, done: done))
         }
+    }
+
+    /// From now on, what begins and is not seen to end was missed: all of the programs are attached. Those that take the place of others
+    /// need not be told.
+    public func takeCharge() { newest.notice.tell(isInCharge: true) }
+
+    /// Of those that are drained, or will be last. Figures are exchanged ahead of the list of those that follow.
+    private var newest: Figures {
+        shared.successors.withLock { $0.last?.source.figures } ?? shared.figures.withLock { $0 }
     }
 
     /// How often the kernel did not run each of the programs, because one was running on that cpu already, by name; absent where it does

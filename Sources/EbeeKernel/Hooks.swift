@@ -436,9 +436,8 @@ public enum Recording: Sendable, CaseIterable {
 
 /// The kernel's own type information: what can be hooked, and how.
 @safe struct KernelTypes: ~Copyable {
-    /// BTF_KIND_FUNC and BTF_KIND_VAR (linux/btf.h), which some headers define twice.
+    /// BTF_KIND_FUNC (linux/btf.h), which some headers define twice.
     private static let functionKind: UInt32 = 12
-    private static let variableKind: UInt32 = 14
 
     private let btf: OpaquePointer
 
@@ -460,9 +459,7 @@ public enum Recording: Sendable, CaseIterable {
             count(argumentsOf: name).map { arguments == nil || arguments == $0 } ?? false
         case .preemptedTracepoint(let name): meets(.preemptedTracepoints) && meets(.tracepoint(name))
         case .function(let name): unsafe btf__find_by_name_kind(btf, name, Self.functionKind) > 0
-        case .hiddenFunction(let name):
-            unsafe !meets(.missesOfCalls) && meets(.function(name))
-                && btf__find_by_name_kind(btf, "bpf_prog_active", Self.variableKind) > 0
+        case .hiddenFunction(let name): !meets(.missesOfCalls) && meets(.function(name))
         case .unlimitedReturns: member("hlist_array", of: "fprobe") != nil
         case .preemptedTracepoints:
             unsafe btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", UInt32(BTF_KIND_TYPEDEF)) > 0

@@ -121,12 +121,8 @@ public struct Program: ~Copyable {
         }
     }
 
-    /// Tells the programs that this process is the one that reads: what it does is not recorded. And that they are in charge, until others take
-    /// their place.
-    func serve() {
-        notice.tell(reader: getpid())
-        notice.tell(isInCharge: true)
-    }
+    /// Tells the programs that this process is the one that reads: what it does is not recorded.
+    func serve() { notice.tell(reader: getpid()) }
 
     /// How often the kernel did not run them.
     /// - Parameter hidesCalls: there were calls that kprobes were not run for.

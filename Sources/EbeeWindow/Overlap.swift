@@ -4,16 +4,15 @@ import EbeeRecord
 /// What programs recorded that are now detached, while those that took their place were attached too: so that an event
 /// that both saw is kept once.
 ///
-/// Until the old programs are detached, they see everything, and their word counts: what the new ones saw by then is known.
-/// Only near that moment an event may have been seen by either alone. There, what both saw of one thread and one file or
+/// For a while the word of the old programs counts: what the new ones saw by then was recorded, or counted as missed. Until the old ones are
+/// detached, as much later, what they miss is no longer counted, for the new ones see it; and as they are, an event may be seen by
+/// either alone. There, what both saw of one thread and one file or
 /// program is told apart by its order: times won't do, as a program takes about as long as the next event does to come, and
 /// between the two an interrupt may come, or a hypervisor take the processor away. The order begins behind
 /// the longest pause, where there is no doubt which event is which.
 final class Overlap {
-    /// How long after the new programs are attached the old ones stay.
+    /// How long after the new programs are attached the word of the old ones counts.
     static let length: UInt64 = 100_000_000
-    /// Two records of one event are never as far apart.
-    private static let reach: UInt64 = 60_000_000
 
     /// What the old programs saw of one thread and one file or program.
     fileprivate struct Seen {
@@ -23,8 +22,7 @@ final class Overlap {
         var next = 0
     }
 
-    /// Boot time until which the old programs saw everything for certain. Then they are detached one after the other, which takes
-    /// its time: some still see what others miss.
+    /// Boot time until which the old programs saw everything, or counted what they missed.
     private let certain: UInt64
     /// Boot time from which on they saw nothing any more.
     let end: UInt64
@@ -55,14 +53,14 @@ final class Overlap {
                 seen[key, default: Seen()].times.append(header.time)
             }
         }
-        for key in seen.keys { seen[key]?.findPause(from: from, certain: certain) }
+        for key in seen.keys { seen[key]?.findPause(from: from, to: certain) }
     }
 
     /// Whether the old programs saw this event of the new ones, which come here in their order: if so, what it is known by.
     func takes(_ header: RecordHeader, _ bytes: UnsafeRawBufferPointer) -> UInt64? {
         guard let key = unsafe key(header, bytes) else { return nil }
         if finds(key, at: header.time) { return key }
-        return header.time < certain && certain - header.time > Self.reach ? key : nil
+        return header.time < certain ? key : nil
     }
 
     /// Whether one that is known by this, and not found before, is among what they saw.
@@ -103,18 +101,20 @@ final class Overlap {
 }
 
 extension Overlap.Seen {
-    /// Behind what is certain, only these times tell that the old programs still saw such events: others see others for longer.
-    fileprivate mutating func findPause(from: UInt64, certain: UInt64) {
-        let to = max(certain, times.max() ?? 0)
+    /// Of what came later than `to`, nobody knows whether the old programs saw it all. It is searched too where the window gave up
+    /// everything before.
+    fileprivate mutating func findPause(from: UInt64, to certain: UInt64) {
+        let to = from < certain ? certain : times.max() ?? certain
         var longest: UInt64 = 0
         var last = from
         for (index, time) in (times + [to]).enumerated() {
-            if time > last, time - last > longest {
-                longest = time - last
+            let end = min(time, to)
+            if end > last, end - last > longest {
+                longest = end - last
                 pause = last + longest / 2
                 next = index
             }
-            last = max(last, time)
+            last = max(last, end)
         }
     }
 }

@@ -98,7 +98,8 @@ public final class Recorder {
     /// Which programs gave the sequence numbers that the window knows: counted up whenever others are attached.
     public var generation: UInt64 { writer.generation }
 
-    /// How long programs have to stay attached after those that take their place are, in nanoseconds.
+    /// How long what programs miss must go on to be counted after those that take their place are attached, and how long they have to stay
+    /// attached then, in nanoseconds.
     public static let attachedTogether = Overlap.length
 
     /// What is known of the programs before others.
@@ -107,7 +108,7 @@ public final class Recorder {
         case nobody
         /// They had gone when the others came: between these boot times nobody recorded.
         case gone(from: UInt64, to: UInt64)
-        /// They were still there when the others were attached, at this boot time, and at least until `attachedTogether` later: an
+        /// They were still there when the others were attached, at this boot time, and at least until twice `attachedTogether` later: an
         /// event that both saw stays once.
         case attachedUntil(UInt64)
     }

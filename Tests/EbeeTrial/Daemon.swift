@@ -5,6 +5,8 @@ import Glibc
 /// An ebeed of our own, asked on its socket: ebeectl would be an execution more with each question.
 public final class Daemon {
     private var child: Child
+    /// Where its hooks outlive it. Ahead of the directory that this is in, which goes after it.
+    private let mount: Mount?
     /// Its directory, which goes with it.
     public let place: Place
     /// Where it listens.
@@ -20,11 +22,7 @@ public final class Daemon {
         socket = place("ebeed.sock")
         let pins = place("bpf")
         handOver = outlives ? "[handover]\npin = \"\(pins)/ebee\"\n" : ""
-        if outlives {
-            guard unsafe mkdir(pins, 0o700) == 0 else { throw Failure("make \(pins)") }
-            let code = try Child(["/bin/mount", "-t", "bpf", "bpf", pins]).finish(seconds: 20)
-            guard code == 0 else { throw Failure("mount a BPF filesystem: \(code)", 0) }
-        }
+        mount = outlives ? try Mount(pins) : nil
         child = try Self.start(ebeed, place, handOver + configuration)
         try awaitSelfTest()
     }
@@ -79,7 +77,6 @@ public final class Daemon {
         child.signal(SIGCONT)
         // It removes its socket.
         child.end(within: 20)
-        if !handOver.isEmpty, let unmounting = try? Child(["/bin/umount", place("bpf")]) { unmounting.end(within: 20) }
     }
 
     private func connect() throws -> Int32? {
@@ -161,6 +158,20 @@ public final class Daemon {
             rest.removeSubrange(..<start)
         }
     }
+}
+
+/// A BPF filesystem, unmounted with the value.
+private final class Mount {
+    private let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        guard unsafe mkdir(path, 0o700) == 0 else { throw Failure("make \(path)") }
+        let code = try Child(["/bin/mount", "-t", "bpf", "bpf", path]).finish(seconds: 20)
+        guard code == 0 else { throw Failure("mount a BPF filesystem: \(code)", 0) }
+    }
+
+    deinit { if let unmounting = try? Child(["/bin/umount", path]) { unmounting.end(within: 20) } }
 }
 
 /// What an answer holds.

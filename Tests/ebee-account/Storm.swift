@@ -49,6 +49,9 @@ struct Storm {
         Storm(name: "upgrade", title: "40 in a call, upgraded", crowd: 40, upgrades: true),
         Storm(name: "hidden", title: "while maps are used", deletions: 200_000, hides: true, isFast: true),
         Storm(
+            name: "hidden-renames", title: "replaced meanwhile", deletions: 200_000, replaces: true, hides: true,
+            isFast: true),
+        Storm(
             name: "million", title: "a million deletions", deletions: 1_000_000, isFast: true, configuration: "",
             isLossless: true),
         Storm(

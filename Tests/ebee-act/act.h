@@ -44,8 +44,8 @@ int use_maps(void);
 
 /*
  * So many threads in one unlink(2) at the same time, which then do nothing any more, and as many more that stay in
- * theirs: says "ready" on standard error then, and lets them go on when SIGUSR1 comes. In the end it says what crowd()
- * does.
+ * theirs: says "ready" on standard error then, and lets them go on when SIGUSR1 comes; until then it deletes a file
+ * every millisecond. In the end it says what crowd() does.
  */
 int linger(int count);
 

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -301,9 +302,11 @@ int crowd(int count)
 int linger(int count)
 {
     long long begin = now();
+    struct timespec pause = { .tv_nsec = 1000000 };
     sigset_t signals;
-    int signal;
+    char name[32];
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
@@ -323,7 +326,11 @@ int linger(int count)
     start(count, hold_target, SYS_write);
     start(count, unlink_target, SYS_unlink);
     fputs("ready\n", stderr);
-    sigwait(&signals, &signal);
+    for (long i = count; sigtimedwait(&signals, NULL, &pause) < 0; i++) {
+        snprintf(name, sizeof(name), "file%ld", i);
+        create(name, -1);
+        unlink_name(name, -1);
+    }
     let_go("");
     for (int i = 0; i < count; i++)
         unlink_name("source", i);

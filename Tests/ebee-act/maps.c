@@ -9,7 +9,9 @@
 #include <err.h>
 #include <linux/bpf.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ int use_maps(void)
     uint32_t key = 0;
     union bpf_attr element = { .map_fd = (uint32_t)descriptor, .key = (uintptr_t)&key, .value = (uintptr_t)value };
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (descriptor < 0 || !value)
         err(71, "make a map");
     for (;;)

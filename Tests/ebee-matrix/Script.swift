@@ -37,7 +37,7 @@ struct Script {
     /// waits inside of one call, also while others take the place of ebeed. What bpf(2) hides is
     /// counted. Where a thread can be interrupted in a program of a tracepoint, what the last rung misses is counted.
     private var storms: String {
-        (["million,hundred-thousand,replacements,crowd,upgrade,hidden --scale 0.02"]
+        (["million,hundred-thousand,replacements,crowd,upgrade,hidden,hidden-renames --scale 0.02"]
             + (cell.hasFewReturns ? [] : ["replacements --scale 0.05 --hooks-deletes syscalls"])).map {
                 "EBEE_ACCOUNT_ALONE=1 \(programs)/ebee-account --programs \(programs) --threads 5 -o json"
                     + " --storms \($0) 2>>/tmp/account.err"
