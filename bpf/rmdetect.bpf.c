@@ -477,7 +477,7 @@ int hidden_path_rename(void *context)
 	struct asked asked = {POINTER(context, 1), POINTER(context, 3), SLOT(context, 4)};
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	if (replaces(&asked) && !bpf_map_lookup_elem(&deletions, &thread))
+	if (replaces(&asked) && !bpf_map_lookup_elem(&deletions, &thread) && !is_called())
 		begin_hidden_call();
 	return 0;
 }
@@ -799,7 +799,7 @@ int BPF_PROG(exit_32_bit, struct pt_regs *registers, long result)
 	if (bpf_map_lookup_elem(&deletions, &thread)) {
 		/* Or it is another one, whose end was not seen. */
 		if (!is_deletion())
-			return 0;
+			return ended();
 	} else if (!begin_32_bit_call()) {
 		return 0; /* nothing was touched, but for what failed, or where a filesystem sets no time */
 	}

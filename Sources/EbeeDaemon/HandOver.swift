@@ -135,6 +135,7 @@ struct HandOver {
         }
         let isSeamless = inherited.current?.left.isComplete ?? false
         let program = try Program.attach(recording, settings: settings)
+        if inherited.current == nil { program.takeCharge() }
         let hooks = program.summary
         let left = Left(generation: inherited.next, attached: program.attached ?? Clock.boot())
         try keep(program, as: left)

@@ -108,14 +108,12 @@ public final class Drain: Sendable {
     ) throws(SystemError) {
         name = "ebee-" + program.recording.stream
         let stopping = Flag()
-        let isNew = program.attached != nil
         let source = try Source(program, recorder, name, stopping)
         let shared = Shared(stopping, source)
         self.shared = shared
         self.recorder = RecorderOfThread(recorder: recorder)
         pace = recorder.pace
         redactions = recorder.redactions
-        if isNew { takeCharge() }
         let run = Run(source, recorder, shared, isKept: isKept)
         try startThread(name: name) {
             var error: SystemError?
@@ -159,8 +157,7 @@ public final class Drain: Sendable {
         }
     }
 
-    /// From now on, what begins and is not seen to end was missed: all of the programs are attached. Those that take the place of others
-    /// need not be told.
+    /// From now on, what begins and is not seen to end was missed: all of the programs that were taken over are attached.
     public func takeCharge() { newest.notice.tell(isInCharge: true) }
 
     /// Of those that are drained, or will be last. Figures are exchanged ahead of the list of those that follow.
@@ -284,7 +281,7 @@ public final class Drain: Sendable {
             } while source.figures.gauge.used > 0 && Clock.boot() < end && !shared.stopping.isRaised
             // What the ring still holds, the next process takes.
             if shared.stopping.isRaised { return false }
-            // What nobody will see end: it hangs, or its end was missed and its thread did nothing since.
+            // What nobody will see end, or the others at best: it hangs, or its end was missed and its thread did nothing since.
             shared.skips.withLock { $0.events += source.figures.accounts.open }
             compare(source, Clock.boot())
             compare(source, Clock.boot(), isLast: true)

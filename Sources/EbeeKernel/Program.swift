@@ -124,6 +124,9 @@ public struct Program: ~Copyable {
     /// Tells the programs that this process is the one that reads: what it does is not recorded.
     func serve() { notice.tell(reader: getpid()) }
 
+    /// From now on, what begins and is not seen to end was missed: all of them are attached, and they take nobody's place.
+    public func takeCharge() { notice.tell(isInCharge: true) }
+
     /// How often the kernel did not run them.
     /// - Parameter hidesCalls: there were calls that kprobes were not run for.
     func skips(hidesCalls: Bool) -> Skips {

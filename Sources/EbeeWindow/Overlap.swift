@@ -13,6 +13,8 @@ import EbeeRecord
 final class Overlap {
     /// How long after the new programs are attached the word of the old ones counts.
     static let length: UInt64 = 100_000_000
+    /// Two records of one event are hardly ever as far apart: what one set alone saw must not stand for a later event.
+    private static let reach: UInt64 = 60_000_000
 
     /// What the old programs saw of one thread and one file or program.
     fileprivate struct Seen {
@@ -65,11 +67,13 @@ final class Overlap {
 
     /// Whether one that is known by this, and not found before, is among what they saw.
     private func finds(_ key: UInt64, at time: UInt64) -> Bool {
-        guard let known = seen[key] else { return false }
+        guard var known = seen[key] else { return false }
         if time < known.pause { return true }
-        guard known.next < known.times.count else { return false }
-        seen[key]?.next += 1
-        return true
+        while known.next < known.times.count, known.times[known.next] &+ Self.reach < time { known.next += 1 }
+        let isFound = known.next < known.times.count && known.times[known.next] <= time &+ Self.reach
+        if isFound { known.next += 1 }
+        seen[key] = known
+        return isFound
     }
 
     /// What is the same in both records, also where one program knows more of the file than the other, and also in the next process.
@@ -84,10 +88,11 @@ final class Overlap {
             guard let record = try? ProcessRecord(span) else { return nil }
             key.add(number: record.fixed.start)
             key.add(number: record.fixed.result)
-            // Not the arguments: how much of them is kept may have been set anew.
+            // Not the arguments: how much of them is kept may have been set anew. Not every rung sees an interpreter; of what failed, it is
+            // what was asked for.
             key.add(number: record.executable.count)
             key.add(span.copy(record.executable))
-            key.add(span.copy(record.interpreter))
+            if record.fixed.result != 0 { key.add(span.copy(record.interpreter)) }
         case RecordKind.delete:
             guard let record = try? DeleteRecord(span) else { return nil }
             key.add(number: record.fixed.start)

@@ -21,6 +21,7 @@ final class RecordingRun {
         start = window.end
         let program = try Program.attach(recording, settings: settings)
         let ended = ended
+        program.takeCharge()
         drain = try Drain(program, into: Recorder(window), isKept: false) { error in
             if let error { Issue.record("the drain ended: \(error)") }
             ended.signal()

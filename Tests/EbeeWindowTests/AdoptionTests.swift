@@ -287,6 +287,30 @@ import Testing
         #expect(times.suffix(2) == [attached + 150_000_000, attached + 300_000_000])
     }
 
+    /// For a tenth of a second the word of the old programs counts. Then what the new ones saw is left out only if the old ones saw it too:
+    /// one that these saw alone, for it had begun before the others came, does not stand for a later one.
+    @Test func seenByOneAlone() throws {
+        let window = try Window.small()
+        let recorder = Recorder(window)
+        window.recordingSince = 1
+        let attached: UInt64 = 1_000_000_000
+        func deletion(_ sequence: UInt64, time: UInt64) -> [UInt8] {
+            DeleteFields {
+                $0.sequence = sequence
+                $0.time = time
+            }.bytes
+        }
+        recorder.record(deletion(1, time: attached + 60_000_000))
+        let before = window.end.ordinal
+        recorder.begin(generation: 1, after: .attachedUntil(attached))
+        recorder.record(execution(1, time: attached + 99_000_000))
+        #expect(window.end.ordinal == before)
+        recorder.record(execution(2, time: attached + 101_000_000))
+        recorder.record(deletion(3, time: attached + 500_000_000))
+        #expect(window.end.ordinal == before + 2)
+        #expect(recorder.lost.events == 0)
+    }
+
     @Test func whatIsNoWindow() throws {
         let window = try Window.small()
         let recorder = Recorder(window)
