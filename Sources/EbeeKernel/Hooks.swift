@@ -217,10 +217,13 @@ public enum Recording: Sendable, CaseIterable {
             }
             if present.contains("kretprobe_execve") {
                 return limits + within(bpf: "executions that fail", present, preemption)
-                    + (present.contains(unlimitedReturns) ? [] : [unreturned("executions that fail", "executes")])
+                    + (present.contains("note_execve")
+                        ? [unreturned("executions that fail", "executes")] : [hanging("an execution")])
             }
             guard present.contains("fexit_execve") else { return limits + ["executions that fail"] }
-            return limits + (preemption.reachesTrampolines ? [interrupted("executions that fail")] : [])
+            return limits + (preemption.reachesTrampolines ? [interrupted("executions that fail")] : []) + [
+                hanging("an execution")
+            ]
         }
     }
 
@@ -374,6 +377,11 @@ public enum Recording: Sendable, CaseIterable {
         ]
     }
 
+    /// Of what is seen where functions return, and not noted where they begin: returns are seen by who saw them begin.
+    private static func hanging(_ event: String) -> String {
+        "\(event) that hangs while another ebeed takes over, if it then fails"
+    }
+
     /// Of what kretprobes see.
     private static func unreturned(_ events: String, _ again: String) -> String {
         "\(events), while so many others are under way that kretprobes have no more room (they are counted as their thread "
@@ -394,7 +402,7 @@ public enum Recording: Sendable, CaseIterable {
             + [
                 "renames that fail before the filesystem is asked",
                 "where symbolic links lead in the path of a deletion that fails: it shows as it was given",
-            ]
+            ] + (present.contains("note_call") ? [] : [hanging("a deletion")])
     }
 
     @Sendable private static func callLimits(_ present: Set<String>, _ preemption: Preemption) -> [String] {
