@@ -85,8 +85,7 @@ static __always_inline int on_exit(void)
 	struct execution *found, execution;
 	struct signal_struct *signal;
 
-	if (end_call())
-		count_missed();
+	give_up_call();
 	/* Each thread passes here; the process ends with the last one, counted down before (do_exit()). */
 	signal = BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(signal, live.counter) != 0)
@@ -239,8 +238,7 @@ int fexit_execveat_32(__u64 *context)
 SEC("kprobe/__x64_sys_execve")
 int note_execve(struct pt_regs *context)
 {
-	if (end_call())
-		count_missed();
+	give_up_call();
 	begin_call(NOTE_OF_KPROBE);
 	return 0;
 }
@@ -250,8 +248,7 @@ static __always_inline int note_hidden(void)
 {
 	if (is_noted())
 		return 0;
-	if (end_call())
-		count_missed();
+	give_up_call();
 	begin_hidden_call();
 	return 0;
 }

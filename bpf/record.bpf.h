@@ -277,7 +277,10 @@ static __always_inline __u32 reported_pid(struct task_struct *task)
 	return pid == daemon.pid ? 0 : pid;
 }
 
-/* A call begins that may not be seen to return: for want of room, not because one program is attached and another one is not. */
+/*
+ * A call begins that may not be seen to return: for want of room, not because one program is attached and another one is not. Whether it
+ * is noted now.
+ */
 static __always_inline bool begin_call(enum note by)
 {
 	__u64 task = bpf_get_current_task();
@@ -302,6 +305,13 @@ static __always_inline bool end_call(void)
 		return false;
 	count_open(-1);
 	return true;
+}
+
+/* One that was not seen to return, if there was one: its thread does something else. */
+static __always_inline void give_up_call(void)
+{
+	if (end_call())
+		count_missed();
 }
 
 /* Whether this thread is in a call that is noted. */

@@ -351,8 +351,7 @@ public enum Recording: Sendable, CaseIterable {
     /// What notes them where kprobes may not be run and nothing counts that: in trampolines, which the kernel may refuse.
     static let notesOfHiddenCalls: Set = [
         "hidden_unlink", "hidden_rmdir", "begin_rename", "hidden_path_rename", "hidden_rename", "exit_thread",
-        "hidden_execve",
-        "hidden_execveat", "hidden_execve_32", "hidden_execveat_32",
+        "hidden_execve", "hidden_execveat", "hidden_execve_32", "hidden_execveat_32",
     ]
     private static let touchCTime = "touch_ctime"
     /// The tracepoints of changes of an inode's change time (include/trace/events/timestamp.h; Linux 6.13).
@@ -370,7 +369,7 @@ public enum Recording: Sendable, CaseIterable {
     private static func within(bpf events: String, _ present: Set<String>, _ preemption: Preemption) -> [String] {
         if !preemption.hidesBehindMaps { return [] }
         let isCounted =
-            present.isSuperset(of: ["hidden_execve"]) || present.isSuperset(of: ["hidden_unlink", "begin_rename"])
+            present.contains("hidden_execve") || present.isSuperset(of: ["hidden_unlink", "begin_rename"])
         return [
             "\(events) on a cpu where a thread was interrupted within bpf(2), which this kernel may do"
                 + (isCounted ? " (they are counted later)" : " and does not count")

@@ -314,10 +314,8 @@ int linger(int count)
     prepare(count);
     withhold();
     start(1, hold_home, SYS_getdents64);
-    for (int i = 0; i < count; i++)
-        if (pthread_create(&threads[started], NULL, unlink_and_stay, (void *)(long)i))
-            errx(71, "pthread_create");
-    await_sleepers(count, SYS_unlink);
+    start(count, unlink_and_stay, SYS_unlink);
+    started = 1; /* the others stay */
     let_go("");
     await_sleepers(count, SYS_pause);
 

@@ -16,7 +16,7 @@ struct Document {
         on (`native`). `all`: everything is allowed; the hooks that ebeed chooses come first. `bare`: the kernel refuses \
         to load programs for trampolines and kprobes. `lockdown`: booted with `lockdown=confidentiality`. `no-btf`: \
         `/sys/kernel/btf` is hidden. `blind`: the tracing of functions is turned off while ebeed runs, and it must notice. \
-        `preempt`: booted with `preempt=full`, and storms by threads that interrupt each other, of which nothing may be lost but what kretprobes have no room for, which is counted. A cell either passes on the best hooks there are, or ebeed ends with one reason.
+        `preempt`: booted with `preempt=full`, and storms by threads that interrupt each other, of which nothing may be lost but what kretprobes have no room for, what bpf(2) hides, and calls that hang while another ebeed takes over, all of which is counted. A cell either passes on the best hooks there are, or ebeed ends with one reason.
 
         \(cells)
         ## What hooks can't see, or cost

@@ -34,8 +34,8 @@ struct Script {
     }
 
     /// Five threads of one cpu interrupt each other, and nobody else makes events: a few thousand show what would be lost. A crowd of forty
-    /// waits inside of one call, also while others take the place of ebeed. What bpf(2) hides is
-    /// counted. Where a thread can be interrupted in a program of a tracepoint, what the last rung misses is counted.
+    /// waits inside of one call, also while others take the place of ebeed. What bpf(2) hides is counted, and where a thread can be
+    /// interrupted in a program of a tracepoint, what the last rung misses.
     private var storms: String {
         (["million,hundred-thousand,replacements,crowd,upgrade,hidden,hidden-renames --scale 0.02"]
             + (cell.hasFewReturns ? [] : ["replacements --scale 0.05 --hooks-deletes syscalls"])).map {
